@@ -1,0 +1,28 @@
+//! What is measured: the names, the label values, the recorder and what can be read back from it.
+//!
+//! Names follow the Prometheus conventions (base units, `_total` for counters) and, for calls, the
+//! OpenTelemetry semantic conventions for MCP. No text from a caller ever becomes a label: label
+//! values are enums, tool names of the catalogue, or constants.
+//!
+//! ```
+//! let recorder = mcp_metrics::Recorder::new("1.0.0");
+//! mcp_metrics::CallMeter::new("read_file").start().finish("");
+//! let numbers = mcp_metrics::Exposition::parse(&recorder.render());
+//! assert_eq!(mcp_metrics::calls(&numbers)["read_file"].calls, 1);
+//! ```
+
+mod exposition;
+mod names;
+mod process;
+mod record;
+mod recorder;
+mod summary;
+
+pub use exposition::{Exposition, Sample};
+pub use names::{Kind, METRICS, Metric};
+pub use record::{
+    Admission, CacheCounter, CacheLookup, CallMeter, CallTimer, admission, cache_entries,
+    egress_open_breakers, egress_received, egress_request, security_block,
+};
+pub use recorder::Recorder;
+pub use summary::{CallStats, blocks, calls};

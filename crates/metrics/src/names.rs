@@ -1,0 +1,139 @@
+//! The one table of metrics: the README's table and the recorder's help texts come from it.
+
+/// What a metric counts or measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Observations in buckets.
+    Histogram,
+}
+
+impl Kind {
+    /// The word that the Prometheus text format uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// A metric as it is exposed.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// Its full name.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// Names of its labels.
+    pub labels: &'static [&'static str],
+    /// What it says, with its unit.
+    pub help: &'static str,
+}
+
+pub(crate) const CALL_DURATION: &str = "mcp_server_operation_duration_seconds";
+pub(crate) const CALLS_IN_FLIGHT: &str = "mcp_calls_in_flight";
+pub(crate) const ADMISSIONS: &str = "mcp_admissions_total";
+pub(crate) const SECURITY_BLOCKS: &str = "mcp_security_blocks_total";
+pub(crate) const CACHE_LOOKUPS: &str = "mcp_cache_lookups_total";
+pub(crate) const CACHE_ENTRIES: &str = "mcp_cache_entries";
+pub(crate) const EGRESS_DURATION: &str = "mcp_egress_request_duration_seconds";
+pub(crate) const EGRESS_BYTES: &str = "mcp_egress_received_bytes_total";
+pub(crate) const EGRESS_BREAKERS: &str = "mcp_egress_open_breakers";
+pub(crate) const BUILD_INFO: &str = "mcp_build_info";
+pub(crate) const PROCESS_START: &str = "process_start_time_seconds";
+pub(crate) const PROCESS_CPU: &str = "process_cpu_seconds_total";
+pub(crate) const PROCESS_MEMORY: &str = "process_resident_memory_bytes";
+pub(crate) const PROCESS_FDS: &str = "process_open_fds";
+
+/// Every metric there is, by name.
+pub const METRICS: &[Metric] = &[
+    Metric {
+        name: ADMISSIONS,
+        kind: Kind::Counter,
+        labels: &["decision"],
+        help: "Calls that arrived, by decision: admitted, rate_limited or saturated.",
+    },
+    Metric {
+        name: BUILD_INFO,
+        kind: Kind::Gauge,
+        labels: &["version"],
+        help: "Always 1; the label says which version runs.",
+    },
+    Metric {
+        name: CACHE_ENTRIES,
+        kind: Kind::Gauge,
+        labels: &["cache"],
+        help: "Entries in a cache when one was last stored or forgotten.",
+    },
+    Metric {
+        name: CACHE_LOOKUPS,
+        kind: Kind::Counter,
+        labels: &["cache", "result"],
+        help: "Cache lookups, by result: hit or miss.",
+    },
+    Metric {
+        name: CALLS_IN_FLIGHT,
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Tool calls in progress.",
+    },
+    Metric {
+        name: EGRESS_BREAKERS,
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Hosts that are not asked because they failed too often.",
+    },
+    Metric {
+        name: EGRESS_BYTES,
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Bytes of response bodies received, after decompression.",
+    },
+    Metric {
+        name: EGRESS_DURATION,
+        kind: Kind::Histogram,
+        labels: &["outcome"],
+        help: "Time of an outgoing HTTP request with its redirects, in seconds, by outcome.",
+    },
+    Metric {
+        name: SECURITY_BLOCKS,
+        kind: Kind::Counter,
+        labels: &["reason"],
+        help: "Calls that the policy refused, by error code.",
+    },
+    Metric {
+        name: CALL_DURATION,
+        kind: Kind::Histogram,
+        labels: &["mcp_method_name", "gen_ai_tool_name", "error_type"],
+        help: "Time of a tool call in seconds; error_type is its error code, empty on success.",
+    },
+    Metric {
+        name: PROCESS_CPU,
+        kind: Kind::Counter,
+        labels: &[],
+        help: "CPU time of the server itself, user and system, in seconds.",
+    },
+    Metric {
+        name: PROCESS_FDS,
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "File descriptors that the server has open.",
+    },
+    Metric {
+        name: PROCESS_MEMORY,
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Resident memory of the server, in bytes.",
+    },
+    Metric {
+        name: PROCESS_START,
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "When the server started, in seconds since the Unix epoch.",
+    },
+];

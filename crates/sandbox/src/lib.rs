@@ -1,0 +1,48 @@
+//! Runs a command so that it cannot outlive, outgrow or outlast its call.
+//!
+//! The server executes its own binary again as a *helper*; the helper limits itself, starts the
+//! command and ends every descendant when the command exits or the server lets go:
+//!
+//! ```text
+//! server ── control socket ── helper (own session, subreaper, limits) ── command (own group)
+//!    └───────────────── stdout and stderr pipes ──────────────────────────────┘
+//! ```
+//!
+//! The crate deliberately knows nothing of policy: it runs what it is given. Whether a command
+//! may run, in which directory and with which variables, is decided by `mcp-security` before.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
+//! use mcp_sandbox::{CommandSpec, Runner, SandboxConfig, WorkingDirectory};
+//!
+//! let runner = Runner::build(&SandboxConfig::default())?;
+//! let spec = CommandSpec {
+//!     program: "/bin/echo".to_owned(),
+//!     args: vec!["hello".to_owned()],
+//!     environment: Vec::new(),
+//!     cwd: WorkingDirectory::Temporary,
+//!     stdin: Vec::new(),
+//!     timeout: Duration::from_secs(5),
+//!     output_cap_bytes: 64 * 1024,
+//! };
+//! let outcome = runner.run(spec, |progress| drop(progress)).await?;
+//! assert_eq!(outcome.stdout.head, b"hello\n");
+//! # Ok(())
+//! # }
+//! ```
+
+mod capture;
+mod config;
+pub mod helper;
+mod outcome;
+mod reap;
+mod runner;
+mod wire;
+
+pub use capture::Captured;
+pub use config::{Limits, SandboxConfig};
+pub use helper::HELPER_ARG;
+pub use outcome::{Confinement, Layer, Outcome, Progress, Status, Tier};
+pub use runner::{BuildError, CommandSpec, RunError, Runner, WorkingDirectory};
+pub use wire::Stage;

@@ -1,0 +1,226 @@
+//! A helper as the server holds it: started ahead of need, told once, ended for sure.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the sandbox is what starts processes"
+)]
+
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::net::UnixStream;
+use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::streams::Streams;
+use crate::helper::HELPER_ARG;
+use crate::reap::{self, Remains, Spared};
+use crate::wire::{self, Report};
+
+/// How long a helper may take to kill everything and report, before it is killed itself.
+const HELPER_GRACE: Duration = Duration::from_secs(1);
+/// How long the orphans of a killed helper are hunted.
+const ORPHAN_PATIENCE: Duration = Duration::from_secs(2);
+/// Longest report.
+const REPORT_BYTES: usize = 4 * 1024;
+
+/// Where helpers come from. After each command one is started for the next, because loading the
+/// server's binary takes longer than most commands; it waits without a timer and ends with us.
+#[derive(Debug)]
+pub(super) struct Reserve {
+    binary: PathBuf,
+    ready: Mutex<Option<Helper>>,
+}
+
+impl Reserve {
+    /// Helpers from `binary`, an absolute path. Nothing is started before the first is taken.
+    pub(super) fn new(binary: PathBuf) -> Self {
+        Self {
+            binary,
+            ready: Mutex::new(None),
+        }
+    }
+
+    /// A helper that waits for its command.
+    pub(super) fn take(&self) -> io::Result<Helper> {
+        let ready = self
+            .ready
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(mut helper) = ready
+            && helper.is_alive()
+        {
+            return Ok(helper);
+        }
+        Helper::launch(&self.binary)
+    }
+
+    /// Starts a helper for the next command, unless one waits already.
+    pub(super) fn refill(&self) {
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if ready.is_none() {
+            // The next command tries again and reports the failure.
+            *ready = Helper::launch(&self.binary).ok();
+        }
+    }
+}
+
+/// A started helper. Dropping it closes the control socket, which ends it and all it holds.
+#[derive(Debug)]
+pub(super) struct Helper {
+    process: Child,
+    _spared: Spared,
+    control: UnixStream,
+    /// What it has said so far.
+    heard: Vec<u8>,
+}
+
+/// How the helper itself ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HelperExit {
+    Exited,
+    Killed,
+}
+
+impl Helper {
+    fn launch(binary: &PathBuf) -> io::Result<Self> {
+        let (ours, theirs) = StdUnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let control = UnixStream::from_std(ours)?;
+        let (process, spared) = Spared::start(|| {
+            let process = Command::new(binary)
+                .arg(HELPER_ARG)
+                .env_clear()
+                .current_dir("/")
+                .stdin(OwnedFd::from(theirs))
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()?;
+            let pid = process.id().and_then(|pid| i32::try_from(pid).ok());
+            Ok((process, pid.ok_or(io::ErrorKind::NotFound)?))
+        })?;
+        Ok(Self {
+            process,
+            _spared: spared,
+            control,
+            heard: Vec::new(),
+        })
+    }
+
+    fn is_alive(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(None))
+    }
+
+    /// Keeps reading both streams, so that the command never waits for us.
+    pub(super) fn read_into(&mut self, streams: &Streams) -> JoinSet<()> {
+        let mut readers = JoinSet::new();
+        if let Some(stdout) = self.process.stdout.take() {
+            readers.spawn(streams.stdout.clone().read_all(stdout));
+        }
+        if let Some(stderr) = self.process.stderr.take() {
+            readers.spawn(streams.stderr.clone().read_all(stderr));
+        }
+        readers
+    }
+
+    /// Hands over the command and listens for the report.
+    pub(super) async fn converse(&mut self, message: &[&[u8]], cwd: Option<BorrowedFd<'_>>) {
+        // A helper that stops reading has something to say, or is gone.
+        drop(self.tell(message, cwd).await);
+        self.listen().await;
+    }
+
+    /// Sends the parts of a message; the directory travels with the first byte.
+    async fn tell(&mut self, message: &[&[u8]], cwd: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        let mut parts = message.iter();
+        let first = parts.next().copied().unwrap_or_default();
+        let deliver = || send_with_descriptor(&self.control, first, cwd);
+        let sent = self.control.async_io(Interest::WRITABLE, deliver).await?;
+        self.control
+            .write_all(first.get(sent..).unwrap_or_default())
+            .await?;
+        for part in parts {
+            self.control.write_all(part).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the helper to kill everything, and waits for its report for a while.
+    pub(super) async fn stop(&mut self) {
+        // The helper takes the end of the stream as: stop. It may be gone already.
+        drop(self.control.shutdown().await);
+        drop(timeout(HELPER_GRACE, self.listen()).await);
+    }
+
+    /// Collects what the helper says until the report is whole or the helper is gone. May be
+    /// dropped and called again.
+    async fn listen(&mut self) {
+        while self.heard.len() < REPORT_BYTES && self.report().is_none() {
+            match self.control.read_buf(&mut self.heard).await {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    pub(super) fn report(&self) -> Option<Report> {
+        wire::decode(&self.heard).ok().flatten()
+    }
+
+    pub(super) fn left_nothing(&self) -> bool {
+        self.report()
+            .is_some_and(|report| report.remains == Remains::Nothing)
+    }
+
+    /// Waits for the helper's end and enforces it. Kills what the helper left, if it did not end
+    /// well.
+    pub(super) async fn bury(&mut self) -> HelperExit {
+        let exit = timeout(HELPER_GRACE, self.process.wait()).await;
+        if matches!(&exit, Ok(Ok(status)) if status.success()) {
+            return HelperExit::Exited;
+        }
+        let exit = match exit {
+            Ok(Ok(status)) if status.code().is_some() => HelperExit::Exited,
+            Ok(Ok(_)) => HelperExit::Killed,
+            Ok(Err(_)) | Err(_) => {
+                // It is gone already, or this ends it.
+                drop(self.process.start_kill());
+                drop(timeout(HELPER_GRACE, self.process.wait()).await);
+                HelperExit::Killed
+            }
+        };
+        let sweep = tokio::task::spawn_blocking(|| reap::end_orphans(ORPHAN_PATIENCE));
+        if !matches!(sweep.await, Ok(Remains::Nothing)) {
+            tracing::error!("processes of a command could not be killed");
+        }
+        exit
+    }
+}
+
+fn send_with_descriptor(
+    socket: impl AsFd,
+    bytes: &[u8],
+    descriptor: Option<BorrowedFd<'_>>,
+) -> io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let descriptors: Vec<BorrowedFd<'_>> = descriptor.into_iter().collect();
+    if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(&descriptors)) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    Ok(sendmsg(
+        socket,
+        &[IoSlice::new(bytes)],
+        &mut ancillary,
+        SendFlags::NOSIGNAL,
+    )?)
+}

@@ -1,0 +1,327 @@
+//! Paths that stay closed inside roots too: secrets, and files that make other programs run code.
+
+use std::path::{Component, Path};
+
+use serde::{Deserialize, Serialize};
+
+use super::resolve::Identity;
+use super::{Intent, RootsError};
+
+/// What a rule keeps away from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protection {
+    /// Neither read nor written.
+    #[default]
+    ReadWrite,
+    /// Read, but not written.
+    Write,
+}
+
+impl Protection {
+    fn forbids(self, intent: Intent) -> bool {
+        match self {
+            Self::ReadWrite => true,
+            Self::Write => intent == Intent::Write,
+        }
+    }
+}
+
+/// One rule. Names are compared without ASCII case and without final dots and spaces.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProtectedPath {
+    /// `/etc/shadow`: that path, everything below it and every hard link to it. `.git/hooks`:
+    /// these names in a row at any depth, and everything below. `*` stands for any part of a name.
+    pub path: String,
+    /// What the rule forbids; `read_write` by default.
+    #[serde(default)]
+    pub access: Protection,
+}
+
+/// Read and write are refused.
+const SECRETS: [&str; 47] = [
+    "/boot",
+    "/dev",
+    "/proc",
+    "/sys",
+    "/etc/gshadow",
+    "/etc/gshadow-",
+    "/etc/passwd",
+    "/etc/passwd-",
+    "/etc/security/opasswd",
+    "/etc/shadow",
+    "/etc/shadow-",
+    "/etc/ssh",
+    "/etc/sudoers",
+    "/etc/sudoers.d",
+    ".aws",
+    ".azure",
+    ".config/gcloud",
+    ".docker/config.json",
+    ".env*",
+    ".git-credentials",
+    ".git/hooks",
+    ".gnupg",
+    ".kube",
+    ".netrc",
+    ".password-store",
+    ".pgpass",
+    ".pypirc",
+    ".ssh",
+    ".bash_aliases",
+    ".bash_history",
+    ".bash_login",
+    ".bash_logout",
+    ".bash_profile",
+    ".bashrc",
+    ".config/fish",
+    ".cshrc",
+    ".kshrc",
+    ".login",
+    ".profile",
+    ".tcshrc",
+    ".zlogin",
+    ".zlogout",
+    ".zprofile",
+    ".zsh_history",
+    ".zshenv",
+    ".zshrc",
+    ".xprofile",
+];
+
+/// Only writing is refused.
+const SETTINGS: [&str; 12] = [
+    ".claude.json",
+    ".claude/settings*.json",
+    ".codex/config.toml",
+    ".cursor/mcp.json",
+    ".gemini/settings.json",
+    ".git/config",
+    ".gitconfig",
+    ".mcp.json",
+    ".vscode/launch.json",
+    ".vscode/mcp.json",
+    ".vscode/settings.json",
+    ".vscode/tasks.json",
+];
+
+/// Names that `.env*` does not mean: they are made to be shared.
+const SHARED: [&str; 3] = [".env.example", ".env.sample", ".env.template"];
+
+/// The rules of a configuration that says nothing.
+pub(super) fn default_rules() -> Vec<ProtectedPath> {
+    let rule = |access| {
+        move |path: &str| ProtectedPath {
+            path: path.to_owned(),
+            access,
+        }
+    };
+    let secrets = SECRETS.into_iter().map(rule(Protection::ReadWrite));
+    secrets
+        .chain(SETTINGS.into_iter().map(rule(Protection::Write)))
+        .collect()
+}
+
+/// The exceptions of a configuration that says nothing.
+pub(super) fn default_exceptions() -> Vec<String> {
+    SHARED.map(str::to_owned).to_vec()
+}
+
+/// All rules, ready to judge.
+#[derive(Debug)]
+pub(super) struct Rules {
+    rules: Vec<Rule>,
+    exceptions: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    text: String,
+    from_top: bool,
+    names: Vec<String>,
+    protection: Protection,
+}
+
+impl Rules {
+    /// The rules, unless one names nothing.
+    pub(super) fn new(
+        rules: impl IntoIterator<Item = ProtectedPath>,
+        exceptions: &[String],
+    ) -> Result<Self, RootsError> {
+        let rules = rules.into_iter().map(Rule::new).collect::<Result<_, _>>()?;
+        let exceptions = exceptions.iter().map(|name| fold(name)).collect();
+        Ok(Self { rules, exceptions })
+    }
+
+    /// The rule against using the absolute path `real`, if there is one.
+    pub(super) fn against(&self, real: &Path, intent: Intent) -> Option<&str> {
+        let names: Vec<String> = real
+            .components()
+            .filter(|part| matches!(part, Component::Normal(_)))
+            .map(|part| fold(&part.as_os_str().to_string_lossy()))
+            .collect();
+        let hit = |rule: &&Rule| rule.protection.forbids(intent) && self.covers(rule, &names);
+        self.rules.iter().find(hit).map(|rule| rule.text.as_str())
+    }
+
+    /// The rule whose file `object` is under another name, if there is one.
+    pub(super) fn against_object(&self, object: Identity, intent: Intent) -> Option<&str> {
+        let hit = |rule: &&Rule| {
+            rule.from_top
+                && rule.protection.forbids(intent)
+                && Identity::at(Path::new(&rule.text)) == Some(object)
+        };
+        self.rules.iter().find(hit).map(|rule| rule.text.as_str())
+    }
+
+    fn covers(&self, rule: &Rule, names: &[String]) -> bool {
+        let places = if rule.from_top { 1 } else { names.len() };
+        names.windows(rule.names.len()).take(places).any(|row| {
+            row.iter()
+                .zip(&rule.names)
+                .all(|(name, pattern)| matches_name(pattern, name))
+                && !row
+                    .last()
+                    .is_some_and(|last| self.exceptions.contains(last))
+        })
+    }
+}
+
+impl Rule {
+    fn new(rule: ProtectedPath) -> Result<Self, RootsError> {
+        let names: Vec<String> = rule
+            .path
+            .split('/')
+            .filter(|name| !name.is_empty())
+            .map(fold)
+            .collect();
+        if names.is_empty() || names.iter().any(String::is_empty) {
+            return Err(RootsError::EmptyRule { rule: rule.path });
+        }
+        let from_top = rule.path.starts_with('/');
+        Ok(Self {
+            text: rule.path,
+            from_top,
+            names,
+            protection: rule.access,
+        })
+    }
+}
+
+/// A name as other systems would see it: without case, final dots and final spaces.
+fn fold(name: &str) -> String {
+    name.trim_end_matches(['.', ' ']).to_ascii_lowercase()
+}
+
+/// Whether `name` matches `pattern`, where every `*` stands for any run of characters.
+fn matches_name(pattern: &str, name: &str) -> bool {
+    let mut pieces = pattern.split('*');
+    let Some(mut rest) = pieces.next().and_then(|head| name.strip_prefix(head)) else {
+        return false;
+    };
+    let Some(tail) = pieces.next_back() else {
+        return rest.is_empty();
+    };
+    for piece in pieces {
+        let Some((_, after)) = rest.split_once(piece) else {
+            return false;
+        };
+        rest = after;
+    }
+    rest.ends_with(tail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(path: &str, intent: Intent, rule: Option<&str>) {
+        let rules = Rules::new(default_rules(), &default_exceptions()).unwrap();
+        assert_eq!(
+            rules.against(Path::new(path), intent),
+            rule,
+            "{path} {intent:?}"
+        );
+    }
+
+    #[test]
+    fn holds_in_any_case_and_at_any_depth() {
+        check("/w/.ssh", Intent::Read, Some(".ssh"));
+        check("/w/a/.SSH/id_rsa", Intent::Read, Some(".ssh"));
+        check("/w/.ssh. /id", Intent::Read, Some(".ssh"));
+        check("/w/.env", Intent::Read, Some(".env*"));
+        check("/w/.Env.production", Intent::Read, Some(".env*"));
+        check(
+            "/w/.git/hooks/pre-commit",
+            Intent::Write,
+            Some(".git/hooks"),
+        );
+        check("/etc/shadow", Intent::Read, Some("/etc/shadow"));
+        check("/proc/1/environ", Intent::Read, Some("/proc"));
+        check("/w/.bashrc", Intent::Write, Some(".bashrc"));
+    }
+
+    #[test]
+    fn leaves_other_names_alone() {
+        for path in [
+            "/w/.sshx",
+            "/w/ssh",
+            "/w/.env.example",
+            "/w/.ENV.Template",
+            "/w/hooks/.git",
+        ] {
+            check(path, Intent::Write, None);
+        }
+        for path in [
+            "/w/etc/shadow",
+            "/w/proc/x",
+            "/procx",
+            "/w/dev",
+            "/etc/hosts",
+        ] {
+            check(path, Intent::Read, None);
+        }
+    }
+
+    #[test]
+    fn settings_are_read_but_not_written() {
+        for (path, rule) in [
+            ("/w/.git/config", ".git/config"),
+            ("/w/.claude/settings.local.json", ".claude/settings*.json"),
+            ("/w/sub/.mcp.json", ".mcp.json"),
+        ] {
+            check(path, Intent::Read, None);
+            check(path, Intent::Write, Some(rule));
+        }
+    }
+
+    #[test]
+    fn a_star_stands_for_any_run() {
+        for (pattern, name, expected) in [
+            ("a*c", "abc", true),
+            ("a*c", "ac", true),
+            ("a*a", "a", false),
+            ("*", "", true),
+            ("*.pem", "key.pem", true),
+            ("a*b*c", "axxbyyc", true),
+            ("a*b*c", "axxcyyb", false),
+            ("abc", "abcd", false),
+        ] {
+            assert_eq!(matches_name(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn refuses_a_rule_that_names_nothing() {
+        let rule = ProtectedPath {
+            path: "/".to_owned(),
+            access: Protection::Write,
+        };
+        assert_eq!(
+            Rules::new([rule], &[]).unwrap_err().to_string(),
+            "the protected path `/` names nothing"
+        );
+    }
+}

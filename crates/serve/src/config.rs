@@ -1,0 +1,286 @@
+//! Layered configuration: defaults, then a TOML file, then the environment, then flags.
+//!
+//! Each layer is merged and the whole is parsed again, so that a mistake is reported with the
+//! layer it came from. Nothing is read here: the caller hands in the file's text and a snapshot
+//! of the environment.
+
+use std::ffi::OsString;
+use std::fmt;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+/// What the layers come from.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// The file's path, for messages, and its text.
+    pub file: Option<(String, String)>,
+    /// Prefix of the variables that matter, e.g. `OMNIPOTENT_`.
+    pub prefix: &'static str,
+    /// A snapshot of the environment.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Dotted keys and values from the command line, with the flag's name.
+    pub flags: Vec<(&'static str, &'static str, Value)>,
+}
+
+/// A configuration and where each of its values came from.
+#[derive(Debug)]
+pub struct Loaded<T> {
+    /// The configuration.
+    pub config: T,
+    settings: Vec<(String, Origin)>,
+    effective: Table,
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The program.
+    Default,
+    /// The configuration file.
+    File(String),
+    /// An environment variable.
+    Environment(String),
+    /// A command-line flag.
+    Flag(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path) => write!(f, "{path}"),
+            Self::Environment(name) => write!(f, "${name}"),
+            Self::Flag(name) => f.write_str(name),
+        }
+    }
+}
+
+/// A configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is not TOML.
+    #[error("{path} is not valid TOML")]
+    Syntax {
+        /// The file.
+        path: String,
+        /// Where and why.
+        source: toml::de::Error,
+    },
+    /// A layer has a key or a value that does not fit.
+    #[error("{origin}: {problem}")]
+    Invalid {
+        /// The layer.
+        origin: Origin,
+        /// Key and reason.
+        problem: String,
+    },
+    /// The defaults cannot be written as TOML, which is a fault of the program.
+    #[error("the default configuration cannot be written")]
+    Defaults(#[source] toml::ser::Error),
+}
+
+/// Merges the layers into a configuration.
+///
+/// # Errors
+/// An unknown key or a value that does not fit, naming the layer it is in.
+pub fn load<T>(sources: &Sources) -> Result<Loaded<T>, ConfigError>
+where
+    T: Serialize + DeserializeOwned + Default,
+{
+    let mut layers = Layers::<T>::new()?;
+    if let Some((path, text)) = &sources.file {
+        let table: Table = text.parse().map_err(|source| ConfigError::Syntax {
+            path: path.clone(),
+            source,
+        })?;
+        layers.merge(table, &Origin::File(path.clone()))?;
+    }
+    for (name, value) in &sources.environment {
+        let Some(key) = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(sources.prefix))
+        else {
+            continue;
+        };
+        let origin = Origin::Environment(format!("{}{key}", sources.prefix));
+        let Some(value) = value.to_str() else {
+            let problem = "the value is not valid UTF-8".to_owned();
+            return Err(ConfigError::Invalid { origin, problem });
+        };
+        let path: Vec<String> = key.split("__").map(str::to_ascii_lowercase).collect();
+        let value = typed(value, lookup(&layers.effective, &path));
+        layers.merge(nested(&path, value), &origin)?;
+    }
+    for (flag, key, value) in &sources.flags {
+        let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+        layers.merge(nested(&path, value.clone()), &Origin::Flag(flag))?;
+    }
+    Ok(layers.finish())
+}
+
+struct Layers<T> {
+    config: T,
+    effective: Table,
+    origins: Vec<(String, Origin)>,
+}
+
+impl<T: Serialize + DeserializeOwned + Default> Layers<T> {
+    fn new() -> Result<Self, ConfigError> {
+        let config = T::default();
+        let effective = Table::try_from(&config).map_err(ConfigError::Defaults)?;
+        Ok(Self {
+            config,
+            effective,
+            origins: Vec::new(),
+        })
+    }
+
+    fn merge(&mut self, layer: Table, origin: &Origin) -> Result<(), ConfigError> {
+        leaves(&layer, "", &mut |key, _| {
+            self.origins.push((key, origin.clone()));
+        });
+        overlay(&mut self.effective, layer);
+        let parsed = serde_path_to_error::deserialize(Value::Table(self.effective.clone()));
+        self.config = parsed.map_err(|error| {
+            let path = error.path().to_string();
+            let reason = error.into_inner().to_string().trim_end().replace('\n', " ");
+            let problem = if reason.contains(&path) {
+                reason
+            } else {
+                format!("{path}: {reason}")
+            };
+            ConfigError::Invalid {
+                origin: origin.clone(),
+                problem,
+            }
+        })?;
+        Ok(())
+    }
+
+    fn finish(self) -> Loaded<T> {
+        Loaded {
+            config: self.config,
+            settings: self.origins,
+            effective: self.effective,
+        }
+    }
+}
+
+impl<T> Loaded<T> {
+    /// The effective configuration as TOML, each value with where it came from; what holds a
+    /// secret is masked.
+    pub fn print(&self) -> String {
+        let mut lines = Vec::new();
+        leaves(&self.effective, "", &mut |key, value| {
+            let shown = if is_secret(&key) {
+                "\"[masked]\"".to_owned()
+            } else {
+                value.to_string()
+            };
+            lines.push((format!("{key} = {shown}"), self.origin(&key)));
+        });
+        let width = lines
+            .iter()
+            .map(|(line, _)| line.chars().count())
+            .max()
+            .unwrap_or(0)
+            .min(60);
+        let line = |(line, origin)| format!("{line:<width$}  # {origin}\n");
+        lines.into_iter().map(line).collect()
+    }
+
+    fn origin(&self, key: &str) -> &Origin {
+        let covers = |set: &str| {
+            key.strip_prefix(set)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let last = self.settings.iter().rev().find(|(set, _)| covers(set));
+        last.map_or(&Origin::Default, |(_, origin)| origin)
+    }
+}
+
+/// Whether a key's value is a secret itself; a file's name is not.
+fn is_secret(key: &str) -> bool {
+    let name = key.rsplit('.').next().unwrap_or(key);
+    ["token", "secret", "password", "api_key"]
+        .iter()
+        .any(|part| name.ends_with(part))
+}
+
+fn leaves(table: &Table, prefix: &str, visit: &mut impl FnMut(String, &Value)) {
+    for (name, value) in table {
+        let key = if prefix.is_empty() {
+            name.clone()
+        } else {
+            format!("{prefix}.{name}")
+        };
+        match value {
+            Value::Table(inner) => leaves(inner, &key, visit),
+            Value::String(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_)
+            | Value::Array(_) => visit(key, value),
+        }
+    }
+}
+
+fn overlay(base: &mut Table, layer: Table) {
+    for (name, value) in layer {
+        match (base.get_mut(&name), value) {
+            (Some(Value::Table(inner)), Value::Table(value)) => overlay(inner, value),
+            (_, value) => {
+                base.insert(name, value);
+            }
+        }
+    }
+}
+
+fn lookup<'a>(table: &'a Table, path: &[String]) -> Option<&'a Value> {
+    let (last, parents) = path.split_last()?;
+    let inner = parents
+        .iter()
+        .try_fold(table, |table, name| table.get(name)?.as_table())?;
+    inner.get(last)
+}
+
+fn nested(path: &[String], value: Value) -> Table {
+    let Some((first, rest)) = path.split_first() else {
+        return Table::new();
+    };
+    let value = if rest.is_empty() {
+        value
+    } else {
+        Value::Table(nested(rest, value))
+    };
+    Table::from_iter([(first.clone(), value)])
+}
+
+/// A variable's text as the type that its default has: text stays text, a list may be written
+/// with commas, anything else is read as TOML; what is not TOML is taken for text.
+fn typed(text: &str, default: Option<&Value>) -> Value {
+    if default.is_some_and(Value::is_str) {
+        return Value::String(text.to_owned());
+    }
+    let parsed = format!("value = {text}")
+        .parse::<Table>()
+        .ok()
+        .and_then(|mut table| table.remove("value"));
+    match parsed {
+        Some(value) => value,
+        None if default.is_some_and(Value::is_array) => {
+            let items = text
+                .split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty());
+            Value::Array(items.map(Value::from).collect())
+        }
+        None => Value::String(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,50 @@
+//! Puts a [`Pipeline`](mcp_toolcall::Pipeline) on the wire.
+//!
+//! The only crate that names the MCP SDK and the HTTP server: both protocol eras on stdio and on
+//! streamable HTTP, bearer authentication, the operations endpoint, layered configuration,
+//! logging, and an orderly stop. It deliberately knows no tool.
+//!
+//! A server's `main` builds its pipeline and hands it to [`run()`]:
+//!
+//! ```no_run
+//! # async fn example(pipeline: mcp_toolcall::Pipeline) -> Result<(), mcp_serve::ServeError> {
+//! use mcp_serve::{Access, Identity, ServeConfig, Stop};
+//!
+//! let identity = Identity {
+//!     name: "example-mcp",
+//!     title: "Example",
+//!     version: "1.0.0",
+//!     instructions: "Tools for examples.",
+//!     ops_port: 9900,
+//! };
+//! let config = ServeConfig::default();
+//! let access = Access::prepare(identity.name, &config, &[])?;
+//! let recorder = mcp_metrics::Recorder::new(identity.version);
+//! mcp_serve::run(identity, config, access, (pipeline, recorder), Stop::on_signals()?).await
+//! # }
+//! ```
+
+mod auth;
+pub mod config;
+mod error;
+mod handler;
+mod http;
+mod listener;
+mod memory;
+mod ops;
+mod reference;
+mod run;
+mod settings;
+mod stdio;
+mod stop;
+mod telemetry;
+
+pub use error::ServeError;
+pub use memory::give_back_large_blocks;
+pub use reference::reference;
+pub use run::{Access, Identity, run};
+pub use settings::{
+    HttpConfig, LogConfig, LogFormat, LogLevel, OpsConfig, ServeConfig, TransportConfig,
+};
+pub use stop::Stop;
+pub use telemetry::start_logging;

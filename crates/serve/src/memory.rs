@@ -1,0 +1,29 @@
+//! Makes the C library give memory back after large messages.
+//!
+//! glibc raises its threshold for mapping large blocks with every one that is freed, up to 32 MiB,
+//! and then keeps them. A server that rarely carries a large message must not stay large after it.
+#![expect(unsafe_code, reason = "mallopt(3) has no safe interface")]
+
+use libc::{M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, mallopt};
+
+/// Blocks of this size and more are mapped on their own and unmapped when freed; this many free
+/// bytes at the end of the heap are returned. Smaller, and ordinary pages of content would be
+/// mapped and faulted in anew for each call.
+const THRESHOLD_BYTES: i32 = 1024 * 1024;
+
+/// Heaps beside the main one: blocking threads share them.
+const HEAPS: i32 = 2;
+
+/// Sets the allocator's parameters for good. To be called before the first thread is started.
+pub fn give_back_large_blocks() {
+    for (parameter, value) in [
+        (M_MMAP_THRESHOLD, THRESHOLD_BYTES),
+        (M_TRIM_THRESHOLD, THRESHOLD_BYTES),
+        (M_ARENA_MAX, HEAPS),
+    ] {
+        // SAFETY: mallopt takes two integers and changes parameters that malloc reads; the
+        // parameters and values are ones that its manual page allows.
+        let accepted = unsafe { mallopt(parameter, value) };
+        debug_assert_eq!(accepted, 1, "mallopt refused {parameter}");
+    }
+}

@@ -1,0 +1,327 @@
+//! From a built pipeline to a served one, and back to nothing in an orderly way.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mcp_metrics::Recorder;
+use mcp_toolcall::{Caller, Pipeline};
+use rmcp::service::serve_server_with_ct;
+use rmcp::transport::stdio_pipes;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::auth::{self, Token};
+use crate::handler::Handler;
+use crate::stdio::Lines;
+use crate::stdio::hang_up::hung_up;
+use crate::{ServeConfig, ServeError, Stop, http, listener, ops};
+
+/// Time that cancelled calls, and then the last writes, may take: with the default grace a busy
+/// server ends within half a second.
+const CANCEL_GRACE: Duration = Duration::from_millis(120);
+
+/// What a server says of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity {
+    /// Name of the server, of its binary and of its directories.
+    pub name: &'static str,
+    /// Name for people.
+    pub title: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// What a model should know before it calls the first tool.
+    pub instructions: &'static str,
+    /// Loopback port of the operations endpoint when none is configured.
+    pub ops_port: u16,
+}
+
+/// What guards the door, prepared before anything is served.
+#[derive(Debug)]
+pub struct Access {
+    token: Option<Token>,
+    token_file: Option<PathBuf>,
+}
+
+impl Access {
+    /// Reads or makes the bearer token when the configuration asks for one. `environment` tells
+    /// where the user's state directory is.
+    ///
+    /// # Errors
+    /// When the token file cannot be used, or when nothing would guard a public address.
+    pub fn prepare(
+        server: &str,
+        config: &ServeConfig,
+        environment: &[(OsString, OsString)],
+    ) -> Result<Self, ServeError> {
+        let Some(address) = config.http.listen else {
+            return Ok(Self {
+                token: None,
+                token_file: None,
+            });
+        };
+        if !config.http.auth {
+            if !address.ip().is_loopback() {
+                return Err(ServeError::OpenToOthers { address });
+            }
+            return Ok(Self {
+                token: None,
+                token_file: None,
+            });
+        }
+        let variable = |name: &str| {
+            environment
+                .iter()
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| PathBuf::from(value))
+        };
+        let path = match &config.http.token_file {
+            Some(path) => path.clone(),
+            None => auth::default_path(server, variable("XDG_STATE_HOME"), variable("HOME"))?,
+        };
+        let token = Token::open_or_create(&path)?;
+        Ok(Self {
+            token: Some(token),
+            token_file: Some(path),
+        })
+    }
+
+    /// The file that holds the token.
+    pub fn token_file(&self) -> Option<&Path> {
+        self.token_file.as_deref()
+    }
+
+    /// The token, so that replies can be kept free of it.
+    pub fn secret(&self) -> Option<&str> {
+        self.token.as_ref().map(Token::expose)
+    }
+}
+
+/// Serves until the input ends or `stop` fires.
+///
+/// # Errors
+/// When an address cannot be bound.
+pub async fn run(
+    identity: Identity,
+    config: ServeConfig,
+    access: Access,
+    served: (Pipeline, Recorder),
+    stop: Stop,
+) -> Result<(), ServeError> {
+    let (pipeline, recorder) = served;
+    let caller = Caller::new(if config.http.listen.is_some() {
+        "http"
+    } else {
+        "stdio"
+    });
+    let handler = Handler::new(
+        identity,
+        pipeline,
+        config.transport.max_message_bytes,
+        caller,
+    );
+    if let Some(address) = config.http.listen {
+        let listener = bind(address, "streamable HTTP").await?;
+        let ops = start_ops(identity, &config, recorder, stop.token()).await?;
+        announce(
+            identity,
+            &listener,
+            access.token_file.as_deref(),
+            ops.as_ref(),
+        );
+        serve_http(handler, &config, access, listener, stop.token()).await;
+    } else {
+        let _ops = start_ops(identity, &config, recorder, stop.token()).await?;
+        serve_stdio(handler, &config, stop.token()).await;
+    }
+    Ok(())
+}
+
+async fn serve_http(
+    handler: Handler,
+    config: &ServeConfig,
+    access: Access,
+    listener: TcpListener,
+    stop: &CancellationToken,
+) {
+    let Ok(address) = listener.local_addr() else {
+        return;
+    };
+    let sessions_end = CancellationToken::new();
+    let app = http::routes(
+        handler.clone(),
+        config,
+        address,
+        access.token,
+        sessions_end.clone(),
+    );
+    let grace = config.transport.stop_grace + CANCEL_GRACE;
+    let serving = listener::serve(
+        listener,
+        app,
+        config.http.max_connections,
+        stop.clone(),
+        grace,
+    );
+    let draining = async {
+        stop.cancelled().await;
+        drain(&handler, config.transport.stop_grace).await;
+        sessions_end.cancel();
+    };
+    tokio::join!(serving, draining);
+}
+
+async fn serve_stdio(handler: Handler, config: &ServeConfig, stop: &CancellationToken) {
+    let ended = CancellationToken::new();
+    let (reader, writer) = stdio_pipes();
+    let lines = Lines::new(
+        reader,
+        writer,
+        config.transport.max_message_bytes,
+        ended.clone(),
+    );
+    let service = CancellationToken::new();
+    let starting = Box::pin(serve_server_with_ct(
+        handler.clone(),
+        lines,
+        service.clone(),
+    ));
+    let running = tokio::select! {
+        running = starting => running,
+        () = stop.cancelled() => return,
+        () = gone() => return,
+    };
+    let running = match running {
+        Ok(running) => running,
+        Err(error) => {
+            // A client that leaves before it said anything is no failure of the server.
+            tracing::debug!(%error, "no client was served");
+            return;
+        }
+    };
+    let mut finished = std::pin::pin!(running.waiting());
+    tokio::select! {
+        _ = &mut finished => return,
+        () = ended.cancelled() => {}
+        () = stop.cancelled() => {}
+        () = gone() => {}
+    }
+    drain(&handler, config.transport.stop_grace).await;
+    service.cancel();
+    if tokio::time::timeout(CANCEL_GRACE, finished).await.is_err() {
+        tracing::debug!("the last replies were not taken");
+    }
+}
+
+/// Ends when the client has left and what it sent last should have been read.
+async fn gone() {
+    hung_up().await;
+    tokio::time::sleep(CANCEL_GRACE).await;
+}
+
+/// Lets calls in progress end, then cancels them.
+async fn drain(handler: &Handler, grace: Duration) {
+    if tokio::time::timeout(grace, handler.idle()).await.is_err() {
+        handler.cancel_calls();
+        if tokio::time::timeout(CANCEL_GRACE, handler.idle())
+            .await
+            .is_err()
+        {
+            tracing::warn!("a call did not stop when it was told to");
+        }
+    }
+}
+
+/// A running operations endpoint; it ends when this is dropped.
+struct Ops {
+    address: SocketAddr,
+    _serving: AbortOnDropHandle<()>,
+}
+
+/// Starts the operations endpoint if there is to be one. Only one that was asked for, beside
+/// HTTP, may keep the server from starting.
+async fn start_ops(
+    identity: Identity,
+    config: &ServeConfig,
+    recorder: Recorder,
+    stop: &CancellationToken,
+) -> Result<Option<Ops>, ServeError> {
+    let on_http = config.http.listen.is_some();
+    let default = on_http.then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, identity.ops_port)));
+    let Some(address) = config.ops.listen.or(default) else {
+        return Ok(None);
+    };
+    let listener = match bind(address, "the operations endpoint").await {
+        Ok(listener) => listener,
+        Err(error) if on_http && config.ops.listen.is_some() => return Err(error),
+        Err(error) => {
+            tracing::warn!(%error, %address, "no operations endpoint: the address cannot be had");
+            return Ok(None);
+        }
+    };
+    let address = listener.local_addr().unwrap_or(address);
+    tracing::info!(%address, "operations endpoint");
+    let app = ops::routes(recorder);
+    let serving = listener::serve(
+        listener,
+        app,
+        ops::MAX_CONNECTIONS,
+        stop.clone(),
+        Duration::ZERO,
+    );
+    Ok(Some(Ops {
+        address,
+        _serving: spawn(serving),
+    }))
+}
+
+async fn bind(address: SocketAddr, purpose: &'static str) -> Result<TcpListener, ServeError> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|source| ServeError::Bind {
+        address,
+        purpose,
+        source,
+    })
+}
+
+/// Tells the person at the terminal how to use the server; never the token itself.
+fn announce(
+    identity: Identity,
+    listener: &TcpListener,
+    token_file: Option<&Path>,
+    ops: Option<&Ops>,
+) {
+    let Ok(address) = listener.local_addr() else {
+        return;
+    };
+    let Identity { name, version, .. } = identity;
+    let short = name.strip_suffix("-mcp").unwrap_or(name);
+    let mut lines = vec![format!("{name} {version} serves http://{address}/mcp")];
+    lines.extend(ops.map(|ops| format!("metrics    http://{}/metrics", ops.address)));
+    let mut header = String::new();
+    if let Some(path) = token_file.map(Path::display) {
+        lines.push(format!("token      {path}"));
+        header = format!(" \\\n  --header \"Authorization: Bearer $(cat '{path}')\"");
+    }
+    lines.push(format!(
+        "add it     claude mcp add --transport http {short} http://{address}/mcp{header}\n"
+    ));
+    let text = lines.join("\n");
+    if let Err(error) = std::io::stderr().write_all(text.as_bytes()) {
+        tracing::debug!(%error, "standard error is closed");
+    }
+}
+
+/// Spawns a task that is aborted when its handle is dropped.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place: the handle owns the task"
+)]
+pub(crate) fn spawn<T: Send + 'static>(
+    task: impl Future<Output = T> + Send + 'static,
+) -> AbortOnDropHandle<T> {
+    AbortOnDropHandle::new(tokio::spawn(task))
+}

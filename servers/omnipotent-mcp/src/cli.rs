@@ -1,0 +1,112 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use toml::Value;
+
+/// An agent's hands on this machine: commands, files, processes and HTTP as MCP tools.
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = EXAMPLES, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) overrides: Overrides,
+
+    /// Read this file [default: ~/.config/omnipotent-mcp/config.toml, if it exists]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Print the effective configuration and where each value comes from, and exit
+    #[arg(long)]
+    pub(crate) print_config: bool,
+
+    /// Check the configuration and what it needs, and exit
+    #[arg(long)]
+    pub(crate) check: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// Flags that stand for configuration keys.
+#[derive(Debug, Args)]
+pub(crate) struct Overrides {
+    /// Let calls read and write below this directory; may be repeated [files.roots]
+    #[arg(long, value_name = "DIR")]
+    root: Vec<PathBuf>,
+
+    /// Let calls only read below this directory; may be repeated [files.roots]
+    #[arg(long, value_name = "DIR")]
+    read_only_root: Vec<PathBuf>,
+
+    /// Serve streamable HTTP at /mcp on this address instead of stdio [http.listen]
+    #[arg(long, value_name = "ADDR")]
+    http: Option<SocketAddr>,
+
+    /// Serve HTTP without a bearer token; loopback only [http.auth]
+    #[arg(long)]
+    no_auth: bool,
+
+    /// Serve /metrics, /healthz and /readyz here [ops.listen]
+    #[arg(long, value_name = "ADDR")]
+    ops: Option<SocketAddr>,
+
+    /// Least level of the log: off, error, warn, info, debug, trace [log.level]
+    #[arg(long, value_name = "LEVEL")]
+    log: Option<String>,
+}
+
+/// What else the program does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Print the tools, configuration keys and metrics as JSON
+    Reference,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  omnipotent-mcp --root ~/project                 serve one directory on stdio
+  omnipotent-mcp --http 127.0.0.1:8931            serve HTTP, with a token and metrics
+  claude mcp add omnipotent -- omnipotent-mcp --root .
+  omnipotent-mcp --print-config                   what is in force, and why
+
+Every key of the configuration can be set as OMNIPOTENT_<SECTION>__<KEY> too.";
+
+impl Overrides {
+    /// The flags that were given, as configuration keys and values.
+    pub(crate) fn settings(&self) -> Vec<(&'static str, &'static str, Value)> {
+        let mut settings = Vec::new();
+        let root = |access: &str, path: &PathBuf| {
+            let mut root = toml::Table::new();
+            root.insert(
+                "path".to_owned(),
+                path.to_string_lossy().into_owned().into(),
+            );
+            root.insert("access".to_owned(), access.into());
+            Value::Table(root)
+        };
+        let read_write = self.root.iter().map(|path| root("read_write", path));
+        let read_only = self
+            .read_only_root
+            .iter()
+            .map(|path| root("read_only", path));
+        let roots: Vec<Value> = read_write.chain(read_only).collect();
+        if !roots.is_empty() {
+            settings.push(("--root", "files.roots", Value::Array(roots)));
+        }
+        if let Some(address) = self.http {
+            settings.push(("--http", "http.listen", address.to_string().into()));
+        }
+        if self.no_auth {
+            settings.push(("--no-auth", "http.auth", false.into()));
+        }
+        if let Some(address) = self.ops {
+            settings.push(("--ops", "ops.listen", address.to_string().into()));
+        }
+        if let Some(level) = &self.log {
+            settings.push(("--log", "log.level", level.as_str().into()));
+        }
+        settings
+    }
+}

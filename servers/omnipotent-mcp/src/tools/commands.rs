@@ -1,0 +1,98 @@
+//! Tools that run commands.
+
+pub mod execute_command;
+mod output;
+
+use std::io;
+
+use mcp_sandbox::RunError;
+use mcp_security::commands::{CommandDenied, SyntaxError, VariableDenied};
+use mcp_toolcall::{Code, ToolError};
+
+/// Why a command was refused, and what the caller can do instead.
+fn explain_denied(error: &CommandDenied) -> ToolError {
+    let text = error.to_string();
+    let denied = || ToolError::new(Code::CommandDenied, text.clone());
+    match error {
+        CommandDenied::Rule { rule, .. } => denied().with_hint(format!(
+            "leave that part out, or name a narrower target; the operator can turn the rule \
+             `{rule}` off"
+        )),
+        CommandDenied::Program { .. } => denied().with_hint("do it with another program"),
+        CommandDenied::Opaque => {
+            denied().with_hint("write the program's name out instead of computing it")
+        }
+        CommandDenied::Syntax { source } => {
+            let hint = match source {
+                SyntaxError::TooDeep { .. } => {
+                    "split the command, or write it to a file and run that"
+                }
+                SyntaxError::Unclosed { .. } | SyntaxError::Unexpected { .. } => {
+                    "fix the quoting, or give the program and `args` with shell=false"
+                }
+            };
+            let message = format!("the command line cannot be read: {source}");
+            ToolError::new(Code::CommandDenied, message).with_hint(hint)
+        }
+        CommandDenied::NeedsShell { .. } => ToolError::invalid("command", text)
+            .with_hint("use shell=true, or give the words literally in `args`"),
+        CommandDenied::Empty | CommandDenied::ZeroByte => ToolError::invalid("command", text),
+        CommandDenied::TooLong { limit } => ToolError::new(Code::TooLarge, text)
+            .with_limit(u64::try_from(*limit).unwrap_or(u64::MAX))
+            .with_hint("give long input as `stdin`, or write it to a file first"),
+    }
+}
+
+/// Why a variable was refused, and what the caller can do instead.
+fn explain_variable(error: &VariableDenied) -> ToolError {
+    let text = error.to_string();
+    match error {
+        VariableDenied::Dangerous { .. } => ToolError::new(Code::EnvDenied, text)
+            .with_hint("leave the variable out, or use an option of the program instead"),
+        VariableDenied::Name { .. } | VariableDenied::ZeroByte { .. } => {
+            ToolError::invalid("env", text)
+        }
+        VariableDenied::TooMany { limit } | VariableDenied::TooLarge { limit } => {
+            ToolError::new(Code::TooLarge, text)
+                .with_limit(u64::try_from(*limit).unwrap_or(u64::MAX))
+                .with_hint("put the values into a file or into `stdin`")
+        }
+    }
+}
+
+/// Why a command did not run, and what the caller can do instead.
+fn explain_run(error: RunError) -> ToolError {
+    let text = error.to_string();
+    match error {
+        RunError::Execute { program, source } => explain_execute(&program, source),
+        RunError::Launch { .. } | RunError::Helper { .. } | RunError::NoReport => {
+            ToolError::new(Code::Unavailable, text)
+                .with_hint("call again; if it stays, the operator finds the cause in the log")
+                .with_source(error)
+        }
+        RunError::ShuttingDown => ToolError::new(Code::Unavailable, text),
+    }
+}
+
+fn explain_execute(program: &str, source: io::Error) -> ToolError {
+    let kind = source.kind();
+    let error = if kind == io::ErrorKind::NotFound {
+        ToolError::new(Code::NotFound, format!("there is no program `{program}`"))
+            .with_hint("check the spelling, or find it with `command -v`; is it installed?")
+    } else if kind == io::ErrorKind::PermissionDenied {
+        ToolError::invalid("command", format!("`{program}` may not be executed"))
+            .with_hint("name an executable file, or run it by its interpreter")
+    } else if kind == io::ErrorKind::ArgumentListTooLong {
+        ToolError::new(
+            Code::TooLarge,
+            "the arguments and variables are too long together",
+        )
+        .with_hint("give long input as `stdin`, or write it to a file first")
+    } else {
+        ToolError::new(
+            Code::Unavailable,
+            format!("`{program}` cannot be executed: {source}"),
+        )
+    };
+    error.with_source(source)
+}

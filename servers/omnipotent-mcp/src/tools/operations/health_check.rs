@@ -1,0 +1,233 @@
+//! Whether the server and its machine are well.
+
+use std::time::{Duration, Instant};
+
+use mcp_metrics::{Exposition, Recorder};
+use mcp_sandbox::Runner;
+use mcp_security::paths::Roots;
+use mcp_toolcall::{Caching, Call, Effects, Tool, ToolError, ToolSpec};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::get_metrics::HttpNumbers;
+use super::{Caches, CachesReport};
+use crate::host::Host;
+
+/// A share above this, in percent, is a reason to look.
+const BUSY_PERCENT: f64 = 95.0;
+
+/// Whether the server and its machine are well.
+#[derive(Debug)]
+pub struct HealthCheck {
+    /// The machine.
+    pub host: Host,
+    /// What runs commands.
+    pub runner: Runner,
+    /// Where files may be touched.
+    pub roots: Roots,
+    /// The caches.
+    pub caches: Caches,
+    /// Where the numbers are.
+    pub recorder: Recorder,
+    /// When the server started.
+    pub started: Instant,
+}
+
+/// No arguments.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Args {}
+
+/// Whether all is well, check by check.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Reply {
+    /// `healthy` when every check is `ok`.
+    status: Overall,
+    /// The server's version.
+    version: &'static str,
+    /// Seconds since the server started.
+    uptime_seconds: u64,
+    /// The single checks.
+    checks: Vec<Check>,
+    /// The caches.
+    cache_stats: CachesReport,
+    /// Outgoing HTTP.
+    http_stats: HttpNumbers,
+    /// Calls so far.
+    metrics: Summary,
+}
+
+/// All checks together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Overall {
+    /// Every check is `ok`.
+    Healthy,
+    /// A check is not `ok`; calls are still served.
+    Degraded,
+}
+
+/// One check.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Check {
+    /// What was looked at.
+    name: &'static str,
+    /// How it is.
+    status: Health,
+    /// What was found.
+    detail: String,
+}
+
+/// How one thing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// Well.
+    Ok,
+    /// Worth a look.
+    Warning,
+}
+
+/// Calls so far.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Summary {
+    /// Calls that ended, of all tools.
+    calls: u64,
+    /// Those that ended with an error.
+    errors: u64,
+    /// Calls that the policy refused.
+    security_blocks: u64,
+}
+
+impl Tool for HealthCheck {
+    const SPEC: ToolSpec = ToolSpec {
+        name: "health_check",
+        title: "Health check",
+        summary: "Whether the server and its machine are well: CPU, memory and disk below 95 %, \
+                  which sandbox tier is in force, which file roots are configured, outgoing HTTP. \
+                  `degraded` names what to look at; calls are served either way.",
+        effects: Effects::READ,
+        caching: Caching::None,
+        deadline: Duration::from_secs(5),
+    };
+    type Args = Args;
+    type Plan = ();
+    type Reply = Reply;
+
+    async fn vet(&self, _: Args, _: &Call) -> Result<(), ToolError> {
+        Ok(())
+    }
+
+    async fn run(&self, (): (), _: &Call) -> Result<Reply, ToolError> {
+        let cache_stats = self.caches.report();
+        let numbers = Exposition::parse(&self.recorder.render());
+        let calls = mcp_metrics::calls(&numbers);
+        let breakers = numbers.total("mcp_egress_open_breakers");
+        let checks = vec![
+            self.cpu(),
+            self.memory(),
+            self.disks().await,
+            self.sandbox(),
+            self.files(),
+            check(
+                "egress",
+                breakers == 0,
+                format!("{breakers} hosts are not asked for now"),
+            ),
+        ];
+        let well = checks.iter().all(|check| check.status == Health::Ok);
+        Ok(Reply {
+            status: if well {
+                Overall::Healthy
+            } else {
+                Overall::Degraded
+            },
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_seconds: self.started.elapsed().as_secs(),
+            checks,
+            cache_stats,
+            http_stats: HttpNumbers::read(&numbers),
+            metrics: Summary {
+                calls: calls.values().map(|stats| stats.calls).sum(),
+                errors: calls.values().map(|stats| stats.errors).sum(),
+                security_blocks: mcp_metrics::blocks(&numbers),
+            },
+        })
+    }
+}
+
+impl HealthCheck {
+    fn cpu(&self) -> Check {
+        match self.host.cpu() {
+            Ok(cpu) => below("cpu", cpu.cpu_percent, "busy"),
+            Err(error) => check("cpu", false, error.to_string()),
+        }
+    }
+
+    fn memory(&self) -> Check {
+        match self.host.memory() {
+            Ok(memory) => below("memory", memory.memory.percent, "used"),
+            Err(error) => check("memory", false, error.to_string()),
+        }
+    }
+
+    async fn disks(&self) -> Check {
+        match self.host.disks().await {
+            Ok(disks) => {
+                let fullest = disks
+                    .disks
+                    .iter()
+                    .max_by(|one, other| one.percent.total_cmp(&other.percent));
+                let Some(disk) = fullest else {
+                    return check("disk", true, "no disk is mounted".to_owned());
+                };
+                below(
+                    "disk",
+                    disk.percent,
+                    &format!("used on {}", disk.mountpoint),
+                )
+            }
+            Err(error) => check("disk", false, error.to_string()),
+        }
+    }
+
+    fn sandbox(&self) -> Check {
+        let confinement = self.runner.confinement();
+        let layers = confinement
+            .layers
+            .iter()
+            .map(|layer| layer.as_str())
+            .collect::<Vec<_>>();
+        let detail = format!("tier {} ({})", confinement.tier.as_str(), layers.join(", "));
+        check("sandbox", true, detail)
+    }
+
+    fn files(&self) -> Check {
+        let roots: Vec<String> = self
+            .roots
+            .iter()
+            .map(|root| root.path().display().to_string())
+            .collect();
+        if roots.is_empty() {
+            let detail = "no file root is configured: file calls are refused; set files.roots";
+            return check("policy", false, detail.to_owned());
+        }
+        check("policy", true, format!("file roots: {}", roots.join(", ")))
+    }
+}
+
+fn below(name: &'static str, percent: f64, what: &str) -> Check {
+    check(
+        name,
+        percent < BUSY_PERCENT,
+        format!("{percent:.1} % {what}"),
+    )
+}
+
+fn check(name: &'static str, well: bool, detail: String) -> Check {
+    Check {
+        name,
+        status: if well { Health::Ok } else { Health::Warning },
+        detail,
+    }
+}

@@ -1,0 +1,4 @@
+//! Tools about text.
+
+pub mod analyze_text;
+mod suspicious;

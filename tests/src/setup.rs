@@ -1,0 +1,133 @@
+//! How a server is started.
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::process::Command;
+use std::thread;
+
+use crate::{Ended, Era, Http, PATIENCE, Process, Stage, Stdio};
+
+/// What a server is started with: a root of its own to read and write, and nothing else unless it
+/// is said here.
+#[derive(Debug)]
+pub struct Setup {
+    /// Where it is started; tests may put files there first.
+    pub stage: Stage,
+    arguments: Vec<OsString>,
+    variables: Vec<(String, String)>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let stage = Stage::new();
+        let arguments = vec!["--root".into(), stage.root().into()];
+        Self {
+            stage,
+            arguments,
+            variables: Vec::new(),
+        }
+    }
+}
+
+impl Setup {
+    /// A server without arguments.
+    pub fn bare() -> Self {
+        Self {
+            stage: Stage::new(),
+            arguments: Vec::new(),
+            variables: Vec::new(),
+        }
+    }
+
+    /// A server that no number of calls is too many for.
+    pub fn unlimited() -> Self {
+        Self::default().variable("OMNIPOTENT_RATE__REQUESTS", "1000000")
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments.extend(arguments.iter().map(OsString::from));
+        self
+    }
+
+    /// Adds an environment variable.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Adds a configuration file of this text.
+    #[must_use]
+    pub fn configuration(mut self, text: &str) -> Self {
+        let path = self.stage.file("config.toml", text);
+        self.arguments.extend(["--config".into(), path.into()]);
+        self
+    }
+
+    /// Lets calls reach servers on this machine.
+    #[must_use]
+    pub fn with_loopback(self) -> Self {
+        self.variable("OMNIPOTENT_EGRESS__ALLOW_NETWORKS", "[\"127.0.0.0/8\"]")
+    }
+
+    /// Starts it on standard input and output, with the conversation opened.
+    #[track_caller]
+    pub fn stdio(self, era: Era) -> Stdio {
+        let mut server = self.stdio_unopened(era);
+        if era == Era::Legacy {
+            server.initialize();
+        }
+        server
+    }
+
+    /// Starts it on standard input and output without a word said.
+    pub fn stdio_unopened(self, era: Era) -> Stdio {
+        let started = Process::start(&mut self.command());
+        Stdio::new(era, self.stage, started)
+    }
+
+    /// Starts it on HTTP, on free ports of loopback, guarded by a token.
+    #[track_caller]
+    pub fn http(self) -> Http {
+        self.http_on(true)
+    }
+
+    /// Starts it on HTTP with `--no-auth`.
+    #[track_caller]
+    pub fn http_without_token(self) -> Http {
+        self.arguments(&["--no-auth"]).http_on(false)
+    }
+
+    #[track_caller]
+    fn http_on(self, is_guarded: bool) -> Http {
+        let setup = self.arguments(&["--http", "127.0.0.1:0", "--ops", "127.0.0.1:0"]);
+        let (process, _input, _output) = Process::start(&mut setup.command());
+        Http::new(setup.stage, process, is_guarded)
+    }
+
+    /// Runs it to its end without input; returns how it ended, its output and its standard error.
+    #[track_caller]
+    pub fn run(self) -> (Ended, String, String) {
+        let (mut process, input, mut output) = Process::start(&mut self.command());
+        drop(input);
+        let reading = thread::spawn(move || {
+            let mut text = String::new();
+            output.read_to_string(&mut text).map(|_| text)
+        });
+        let ended = process.ended_within(PATIENCE);
+        let output = reading
+            .join()
+            .expect("the reader")
+            .expect("the output is text");
+        (ended, output, process.last_errors())
+    }
+
+    fn command(&self) -> Command {
+        let mut command = self.stage.command(self.stage.server());
+        command.args(&self.arguments);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+}

@@ -1,0 +1,124 @@
+//! Where a server is started: directories of its own, a clean environment and a user without
+//! privileges.
+
+use std::env;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// The user and group that servers run as when the tests run as root, for whom no permission
+/// would be refused. Nobody's: no account needs to exist.
+const USER: u32 = 61_234;
+
+/// Names the binary to test; otherwise it is the one beside the test's own executable.
+const BINARY: &str = "OMNIPOTENT_MCP_BIN";
+
+/// Temporary directories and the user who owns them. Removed on drop.
+#[derive(Debug)]
+pub struct Stage {
+    directory: TempDir,
+    user: Option<u32>,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Self {
+        let directory = TempDir::with_prefix("mcp-tests-").expect("a temporary directory");
+        let user = rustix::process::geteuid().is_root().then_some(USER);
+        let stage = Self { directory, user };
+        stage.own(stage.directory.path());
+        for name in ["root", "home", "home/config", "home/state", "home/tmp"] {
+            stage.directory(name);
+        }
+        stage
+    }
+
+    /// The directory that calls may read and write.
+    pub fn root(&self) -> PathBuf {
+        self.path("root")
+    }
+
+    /// A path below the stage, whether or not it exists.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Makes a directory that the server's user owns.
+    pub fn directory(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir(&path).expect("a directory on the stage");
+        self.own(&path);
+        path
+    }
+
+    /// Makes a file that the server's user owns.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, content).expect("a file on the stage");
+        self.own(&path);
+        path
+    }
+
+    /// A program to be run by the server's user, in the root and with an environment of the stage
+    /// alone.
+    pub fn command(&self, program: impl AsRef<Path>) -> Command {
+        let mut command = Command::new(program.as_ref());
+        command.current_dir(self.root()).env_clear();
+        command.env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        command.env("HOME", self.path("home"));
+        command.env("XDG_CONFIG_HOME", self.path("home/config"));
+        command.env("XDG_STATE_HOME", self.path("home/state"));
+        command.env("TMPDIR", self.path("home/tmp"));
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
+        command
+    }
+
+    /// The server's binary, where its user can execute it.
+    pub(crate) fn server(&self) -> PathBuf {
+        let binary = binary();
+        if self.user.is_none() || is_public(&binary) {
+            return binary;
+        }
+        let copy = self.path("server");
+        fs::copy(&binary, &copy).expect("a copy of the server");
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("an executable copy");
+        copy
+    }
+
+    fn own(&self, path: &Path) {
+        if let Some(user) = self.user {
+            chown(path, Some(user), Some(user)).expect("root may give files away");
+        }
+    }
+}
+
+fn binary() -> PathBuf {
+    if let Some(named) = env::var_os(BINARY) {
+        return named.into();
+    }
+    let own = env::current_exe().expect("the test knows its executable");
+    let profile = own
+        .parent()
+        .and_then(Path::parent)
+        .expect("it is in the profile's `deps`");
+    let binary = profile.join("omnipotent-mcp");
+    assert!(
+        binary.is_file(),
+        "{} is missing: build it (`cargo build --profile ci`), run `cargo xtask test`, or name \
+         another one in {BINARY}",
+        binary.display()
+    );
+    binary
+}
+
+/// Whether everybody may execute the file and pass through the directories above it.
+fn is_public(path: &Path) -> bool {
+    let open =
+        |path: &Path| fs::metadata(path).is_ok_and(|it| it.permissions().mode() & 0o5 == 0o5);
+    path.ancestors().all(open)
+}

@@ -1,0 +1,101 @@
+//! What the operator sees: probes, and numbers that agree wherever they are asked for.
+
+use std::collections::BTreeMap;
+
+use mcp_tests::{Peer, Setup};
+use serde_json::json;
+
+#[test]
+fn probes_and_scrapers_are_answered() {
+    let server = Setup::default().http();
+    for (path, expected) in [("/healthz", "ok\n"), ("/readyz", "ready\n")] {
+        let answer = server.get_ops(path);
+        assert_eq!(
+            (answer.status, answer.text().as_str()),
+            (200, expected),
+            "{path}"
+        );
+    }
+    let metrics = server.get_ops("/metrics");
+    assert_eq!(metrics.status, 200);
+    assert!(
+        metrics
+            .header("content-type")
+            .unwrap()
+            .starts_with("text/plain; version=0.0.4")
+    );
+    assert!(
+        metrics.text().contains("mcp_build_info{version="),
+        "{}",
+        metrics.text()
+    );
+    assert_eq!(server.get_ops("/mcp").status, 404);
+}
+
+#[test]
+fn get_metrics_tells_the_same_numbers_as_the_metrics_page() {
+    let mut server = Setup::default().http();
+    for _ in 0..3 {
+        server.succeed("analyze_text", json!({ "text": "count me" }));
+    }
+    server.refused("read_file_secure", json!({ "path": "/etc/shadow" }));
+    server.refused("execute_command", json!({ "command": "rm -rf /" }));
+    let told = server.succeed("get_metrics", json!({}));
+    let page = server.get_ops("/metrics").text();
+    let numbers = |tool: &str| {
+        let told = &told["tools"][tool];
+        [
+            told["calls"].as_u64().unwrap(),
+            told["errors"].as_u64().unwrap(),
+        ]
+    };
+    let shown = shown_calls(&page);
+    for (tool, expected) in [
+        ("analyze_text", [3, 0]),
+        ("read_file_secure", [1, 1]),
+        ("execute_command", [1, 1]),
+    ] {
+        assert_eq!(numbers(tool), expected, "{tool}");
+        assert_eq!(shown[tool], expected, "{tool} on the page");
+    }
+    let blocks = json!({ "command_denied": 1, "path_denied": 1 });
+    assert_eq!(
+        (&told["security_blocks"], &told["total_blocks"]),
+        (&blocks, &json!(2))
+    );
+    // The five calls before and get_metrics itself.
+    assert_eq!(told["rate_limit"], json!({ "admitted": 6 }));
+}
+
+/// Calls and errors by tool on a metrics page.
+fn shown_calls(page: &str) -> BTreeMap<String, [u64; 2]> {
+    let mut tools = BTreeMap::<String, [u64; 2]>::new();
+    let counts = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("mcp_server_operation_duration_seconds_count{"));
+    for line in counts {
+        let (labels, count) = line.split_once("} ").unwrap();
+        let label = |name: &str| {
+            let (_, value) = labels.split_once(&format!("{name}=\"")).unwrap();
+            value.split('"').next().unwrap().to_owned()
+        };
+        let count: u64 = count.parse().unwrap();
+        let entry = tools.entry(label("gen_ai_tool_name")).or_default();
+        entry[0] += count;
+        if !label("error_type").is_empty() {
+            entry[1] += count;
+        }
+    }
+    tools
+}
+
+#[test]
+fn unknown_tools_leave_no_trace_of_their_name() {
+    let mut server = Setup::default().http();
+    let call = json!({ "name": "secret_looking_name", "arguments": {} });
+    assert!(server.request("tools/call", call).is_err());
+    let page = server.get_ops("/metrics").text();
+    assert!(!page.contains("secret_looking_name"));
+    assert_eq!(shown_calls(&page).keys().collect::<Vec<_>>(), ["unknown"]);
+    assert_eq!(server.succeed("get_metrics", json!({}))["total_blocks"], 0);
+}

@@ -1,0 +1,99 @@
+//! Where the measurements happen: the programs, a fresh directory, and a clean environment.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// What the server under measurement is configured with beyond its defaults.
+pub(super) const SETTINGS: &[(&str, &str)] = &[
+    ("OMNIPOTENT_RATE__REQUESTS", "1000000000"),
+    ("OMNIPOTENT_EGRESS__ALLOW_NETWORKS", "[\"127.0.0.0/8\"]"),
+];
+
+/// The programs and the directories they work in.
+pub(super) struct Place {
+    /// The working directory of every program, and so the server's root.
+    pub(super) root: PathBuf,
+    home: PathBuf,
+    binaries: PathBuf,
+}
+
+/// A program that is measured.
+#[derive(Clone, Copy)]
+pub(super) enum Program {
+    /// The server.
+    Server,
+    /// The least server on the same SDK.
+    Bare,
+    /// The least process that answers.
+    Floor,
+}
+
+impl Program {
+    fn path(self) -> &'static str {
+        match self {
+            Self::Server => "omnipotent-mcp",
+            Self::Bare => "examples/bare_rmcp",
+            Self::Floor => "examples/floor",
+        }
+    }
+}
+
+impl Place {
+    /// Empties `directory`; the programs were built into `binaries`.
+    pub(super) fn prepare(directory: &Path, binaries: &Path) -> Result<Self> {
+        let place = Self {
+            root: directory.join("root"),
+            home: directory.join("home"),
+            binaries: binaries.to_owned(),
+        };
+        for program in [Program::Server, Program::Bare, Program::Floor] {
+            let path = binaries.join(program.path());
+            if !path.is_file() {
+                bail!("{} is not built", path.display());
+            }
+        }
+        if directory.exists() {
+            fs::remove_dir_all(directory)
+                .with_context(|| format!("cannot empty {}", directory.display()))?;
+        }
+        fs::create_dir_all(&place.root)?;
+        fs::create_dir_all(&place.home)?;
+        Ok(place)
+    }
+
+    /// A program with nothing of this process's environment but its `PATH`.
+    pub(super) fn command(&self, program: Program) -> Command {
+        let mut command = Command::new(self.binaries.join(program.path()));
+        command.current_dir(&self.root).env_clear();
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("LANG", "C.UTF-8").env("HOME", &self.home);
+        command.env("XDG_STATE_HOME", self.state());
+        command.envs(SETTINGS.iter().copied());
+        command
+    }
+
+    /// A program that serves HTTP, with nothing on its standard streams.
+    pub(super) fn silent(&self, program: Program) -> Command {
+        let mut command = self.command(program);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command
+    }
+
+    /// The bearer token, which the server makes when it first serves HTTP.
+    pub(super) fn token(&self) -> Result<String> {
+        let path = self.state().join("omnipotent-mcp/token");
+        let token =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(token.trim().to_owned())
+    }
+
+    fn state(&self) -> PathBuf {
+        self.home.join("state")
+    }
+}

@@ -1,0 +1,130 @@
+//! Outside judges: clients and conformance suites that others wrote, against the real binary.
+//!
+//! Everything they need is installed at exact versions below `target/judge`; the servers and
+//! their callers talk over pipes and loopback only. Each judge gets a server of its own, so none
+//! spends another's rate limit, and leaves its output in `target/judge/logs`.
+
+mod bench;
+mod clients;
+mod conformance;
+mod tools;
+
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use crate::workspace::Workspace;
+
+use self::bench::Bench;
+use self::tools::Tools;
+
+/// A judge's name and the trial it holds.
+type Judge = (&'static str, fn(&Bench<'_>) -> Result<()>);
+
+const JUDGES: &[Judge] = &[
+    ("inspector-stdio-legacy", clients::inspector_stdio_legacy),
+    ("inspector-stdio-modern", clients::inspector_stdio_modern),
+    ("inspector-http-legacy", clients::inspector_http_legacy),
+    ("inspector-http-modern", clients::inspector_http_modern),
+    ("mcp-stdio-legacy", clients::mcp_stdio_legacy),
+    ("mcp-stdio-modern", clients::mcp_stdio_modern),
+    ("mcp-http-legacy", clients::mcp_http_legacy),
+    ("mcp-http-modern", clients::mcp_http_modern),
+    ("fastmcp-stdio", clients::fastmcp_stdio),
+    ("fastmcp-http", clients::fastmcp_http),
+    ("claude-stdio", clients::claude_stdio),
+    ("claude-http", clients::claude_http),
+    (
+        "conformance-frozen-2025-11-25",
+        conformance::frozen_2025_11_25,
+    ),
+    ("conformance-next-2025-11-25", conformance::next_2025_11_25),
+    ("conformance-next-2026-07-28", conformance::next_2026_07_28),
+];
+
+/// `cargo xtask judge [--list] [--binary PATH] [NAME]...`: a name selects every judge that starts
+/// with it; the binary is built first unless one is given, such as one about to be shipped.
+pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
+    if args.iter().any(|arg| arg == "--list") {
+        for (name, _) in JUDGES {
+            println!("{name}");
+        }
+        return Ok(());
+    }
+    let (binary, names) = match args {
+        [flag, path, names @ ..] if flag == "--binary" => (Some(std::path::absolute(path)?), names),
+        names => (None, names),
+    };
+    let judges = select(names)?;
+    let home = workspace.target()?.join("judge");
+    let tools = Tools::install(&workspace.root.join("xtask/judges"), &home)?;
+    let binary = match binary {
+        Some(binary) => binary,
+        None => workspace.build_servers("ci")?.join("omnipotent-mcp"),
+    };
+
+    let mut failed = Vec::new();
+    for (name, trial) in judges {
+        let start = Instant::now();
+        let bench = Bench::prepare(&tools, &binary, name)?;
+        let verdict = trial(&bench);
+        let seconds = start.elapsed().as_secs_f64();
+        match verdict {
+            Ok(()) => println!("judge {name:<30} ok ({seconds:.1} s)"),
+            Err(error) => {
+                println!(
+                    "judge {name:<30} FAILED ({seconds:.1} s)\n{error:#}\n{}",
+                    bench.log_tail()
+                );
+                failed.push(*name);
+            }
+        }
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "{} failed; their logs are in {}",
+        failed.join(", "),
+        home.join("logs").display()
+    )
+}
+
+fn select(names: &[String]) -> Result<Vec<&'static Judge>> {
+    if let Some(name) = names
+        .iter()
+        .find(|name| matching(std::slice::from_ref(name)).is_empty())
+    {
+        bail!("no judge is called {name}; `cargo xtask judge --list` names them");
+    }
+    Ok(if names.is_empty() {
+        JUDGES.iter().collect()
+    } else {
+        matching(names)
+    })
+}
+
+fn matching(names: &[String]) -> Vec<&'static Judge> {
+    let wanted = |judge: &&Judge| names.iter().any(|name| judge.0.starts_with(name.as_str()));
+    JUDGES.iter().filter(wanted).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selects_by_the_start_of_a_name() {
+        let check = |names: &[&str]| -> Option<Vec<&str>> {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            Some(select(&names).ok()?.iter().map(|(name, _)| *name).collect())
+        };
+        assert_eq!(check(&[]).map(|all| all.len()), Some(JUDGES.len()));
+        assert_eq!(
+            check(&["claude"]),
+            Some(vec!["claude-stdio", "claude-http"])
+        );
+        assert_eq!(check(&["mcp-http-m"]), Some(vec!["mcp-http-modern"]));
+        assert_eq!(check(&["claude", "nobody"]), None);
+    }
+}

@@ -1,0 +1,215 @@
+//! Clients others wrote, each over stdio and over HTTP, in both eras of the protocol where the
+//! client can be told which: `legacy` opens with `initialize` (2025-11-25 and before), `modern`
+//! is stateless (2026-07-28).
+
+use std::process::Command;
+
+use anyhow::{Result, bail, ensure};
+use serde_json::Value;
+
+use super::bench::Bench;
+use crate::server::Server;
+
+const INSPECTOR: &str = "@modelcontextprotocol/inspector/clients/launcher/build/index.js";
+const TOOL_COUNT: usize = 14;
+/// The Inspector's exit code for a result with `isError`.
+const TOOL_ERROR: &str = "exit status: 5";
+
+/// How the client reaches the server.
+enum Route {
+    /// The client starts the server.
+    Stdio,
+    /// The server is already running.
+    Http(Server),
+}
+
+pub(super) fn inspector_stdio_legacy(bench: &Bench<'_>) -> Result<()> {
+    inspector(bench, &Route::Stdio, "legacy")
+}
+
+pub(super) fn inspector_stdio_modern(bench: &Bench<'_>) -> Result<()> {
+    inspector(bench, &Route::Stdio, "modern")
+}
+
+pub(super) fn inspector_http_legacy(bench: &Bench<'_>) -> Result<()> {
+    inspector(bench, &Route::Http(bench.serve()?), "legacy")
+}
+
+pub(super) fn inspector_http_modern(bench: &Bench<'_>) -> Result<()> {
+    inspector(bench, &Route::Http(bench.serve()?), "modern")
+}
+
+pub(super) fn mcp_stdio_legacy(bench: &Bench<'_>) -> Result<()> {
+    python(bench, Route::Stdio, &["with_mcp.py", "--era", "legacy"])
+}
+
+pub(super) fn mcp_stdio_modern(bench: &Bench<'_>) -> Result<()> {
+    python(bench, Route::Stdio, &["with_mcp.py", "--era", "modern"])
+}
+
+pub(super) fn mcp_http_legacy(bench: &Bench<'_>) -> Result<()> {
+    python(
+        bench,
+        Route::Http(bench.serve()?),
+        &["with_mcp.py", "--era", "legacy"],
+    )
+}
+
+pub(super) fn mcp_http_modern(bench: &Bench<'_>) -> Result<()> {
+    python(
+        bench,
+        Route::Http(bench.serve()?),
+        &["with_mcp.py", "--era", "modern"],
+    )
+}
+
+pub(super) fn fastmcp_stdio(bench: &Bench<'_>) -> Result<()> {
+    python(bench, Route::Stdio, &["with_fastmcp.py"])
+}
+
+pub(super) fn fastmcp_http(bench: &Bench<'_>) -> Result<()> {
+    python(bench, Route::Http(bench.serve()?), &["with_fastmcp.py"])
+}
+
+/// Adds the server as a user would and asks whether it connects; no model is called.
+pub(super) fn claude_stdio(bench: &Bench<'_>) -> Result<()> {
+    let mut add = claude(bench);
+    add.args(["mcp", "add", "--scope", "user", "judged"]);
+    for (name, value) in bench.settings() {
+        add.args(["--env", &format!("{name}={value}")]);
+    }
+    bench.run(add.arg("--").arg(bench.binary))?;
+    connected(bench)
+}
+
+pub(super) fn claude_http(bench: &Bench<'_>) -> Result<()> {
+    let server = bench.serve()?;
+    let mut add = claude(bench);
+    add.args([
+        "mcp",
+        "add",
+        "--scope",
+        "user",
+        "--transport",
+        "http",
+        "judged",
+    ]);
+    add.arg(server.addresses.endpoint());
+    add.args([
+        "--header",
+        &format!("Authorization: {}", bench.authorization()?),
+    ]);
+    bench.run(&mut add)?;
+    connected(bench)?;
+    server.stop()
+}
+
+/// Lists the tools, then calls a reader, a runner, and a call that must be refused.
+fn inspector(bench: &Bench<'_>, route: &Route, era: &str) -> Result<()> {
+    let call = |args: &[&str]| -> Result<Value> {
+        let mut command = bench.tools.node();
+        command.arg(bench.tools.node_file(INSPECTOR)).arg("--cli");
+        reach(&mut command, bench, route)?;
+        command.args(["--protocol-era", era, "--format", "json", "--method"]);
+        Ok(serde_json::from_str(&bench.run(command.args(args))?)?)
+    };
+    let tools = call(&["tools/list", "--strict"])?;
+    let tools = tools
+        .pointer("/tools")
+        .or_else(|| tools.pointer("/result/tools"));
+    let count = tools.and_then(Value::as_array).map_or(0, Vec::len);
+    ensure!(
+        count == TOOL_COUNT,
+        "{count} tools are listed instead of {TOOL_COUNT}"
+    );
+
+    call(&["tools/call", "--tool-name", "system_info"])?;
+    let echo = [
+        "tools/call",
+        "--tool-name",
+        "execute_command",
+        "--tool-arg",
+        "command=echo judged",
+    ];
+    let echo = call(&echo)?;
+    ensure!(
+        echo.to_string().contains("judged"),
+        "the command's output is missing from {echo}"
+    );
+
+    let shadow = [
+        "tools/call",
+        "--tool-name",
+        "read_file_secure",
+        "--tool-arg",
+        "path=/etc/shadow",
+    ];
+    match call(&shadow) {
+        Err(error) if error.to_string().ends_with(TOOL_ERROR) => Ok(()),
+        Err(error) => Err(error),
+        Ok(reply) => bail!("reading /etc/shadow was not refused: {reply}"),
+    }
+}
+
+/// The Inspector's arguments for the server.
+fn reach(command: &mut Command, bench: &Bench<'_>, route: &Route) -> Result<()> {
+    match route {
+        Route::Stdio => {
+            for (name, value) in bench.settings() {
+                command.args(["-e", &format!("{name}={value}")]);
+            }
+            command.arg(bench.binary);
+        }
+        Route::Http(server) => {
+            command
+                .arg(server.addresses.endpoint())
+                .args(["--transport", "http", "--header"]);
+            command.arg(format!("Authorization: {}", bench.authorization()?));
+        }
+    }
+    Ok(())
+}
+
+/// Runs a script that calls every tool and checks each answer.
+fn python(bench: &Bench<'_>, route: Route, script: &[&str]) -> Result<()> {
+    let Some((name, args)) = script.split_first() else {
+        bail!("no script is named");
+    };
+    let mut command = bench.tools.python(name);
+    command.args(args).envs(bench.settings());
+    match route {
+        Route::Stdio => {
+            bench.run(command.arg("--stdio").arg(bench.binary))?;
+            Ok(())
+        }
+        Route::Http(server) => {
+            command.args(["--http", &server.addresses.endpoint()]);
+            bench.run(command.arg("--token-file").arg(bench.token_file()))?;
+            server.stop()
+        }
+    }
+}
+
+/// Claude Code with nothing of the person's own environment but the search path.
+fn claude(bench: &Bench<'_>) -> Command {
+    let mut claude = Command::new(bench.tools.node_file(".bin/claude"));
+    claude.env_clear();
+    claude.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+    claude.env("CLAUDE_CONFIG_DIR", bench.home.join("claude"));
+    claude.env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1");
+    claude.env("DISABLE_AUTOUPDATER", "1");
+    claude
+}
+
+fn connected(bench: &Bench<'_>) -> Result<()> {
+    let listing = bench.run(claude(bench).args(["mcp", "list"]))?;
+    let line = listing
+        .lines()
+        .find(|line| line.starts_with("judged:"))
+        .unwrap_or(&listing);
+    ensure!(
+        line.contains("Connected"),
+        "Claude Code does not connect: {line}"
+    );
+    Ok(())
+}
