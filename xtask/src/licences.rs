@@ -3,73 +3,85 @@
 mod expression;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use toml::{Table, Value};
 
 use crate::workspace::{Locked, Workspace};
 
-/// SPDX identifiers whose terms any user of the binary can meet.
-const ALLOWED: &[&str] = &[
-    "0BSD",
-    "Apache-2.0",
-    "Apache-2.0 WITH LLVM-exception",
-    "BSD-2-Clause",
-    "BSD-3-Clause",
-    "BSL-1.0",
-    "CDLA-Permissive-2.0",
-    "ISC",
-    "MIT",
-    "MIT-0",
-    "Unicode-3.0",
-    "Unlicense",
-    "Zlib",
-];
+/// What may be linked in, for this check and for `cargo deny` alike.
+const TERMS: &str = "deny.toml";
 
-/// Packages under other terms: the licence, and why it is acceptable for this one.
-const EXCEPTIONS: &[(&str, &str, &str)] = &[
-    ("cssparser", "MPL-2.0", "used unmodified, with scraper"),
-    (
-        "cssparser-macros",
-        "MPL-2.0",
-        "used unmodified, with scraper",
-    ),
-    (
-        "dtoa-short",
-        "MPL-2.0",
-        "used unmodified, through cssparser",
-    ),
-    ("selectors", "MPL-2.0", "used unmodified, with scraper"),
-];
+/// What `deny.toml` agrees to.
+#[derive(Debug, Default)]
+struct Terms {
+    /// SPDX identifiers that any package may have.
+    allowed: Vec<String>,
+    /// Packages under other terms, and those.
+    exceptions: Vec<(String, String)>,
+    /// Packages that may be locked at more than one version.
+    duplicates: Vec<String>,
+}
 
-/// Packages that are locked at more than one version, and who keeps the older one.
-const DUPLICATES: &[(&str, &str)] = &[
-    ("base64", "metrics-exporter-prometheus"),
-    ("bit-set", "fancy-regex, through jsonschema: tests only"),
-    ("bit-vec", "bit-set"),
-    ("getrandom", "ring and ahash"),
-    ("hashbrown", "dashmap, governor and metrics-util"),
-    ("rand", "metrics-util"),
-    ("rand_core", "rand"),
-    ("syn", "half of the derive macros: build time only"),
-];
-
-/// Fails with every package whose licence or second version nobody has agreed to,
-/// and with every entry of the lists above that is no longer needed.
-pub(crate) fn check(workspace: &Workspace) -> Result<()> {
-    let locked = workspace.locked()?;
-    let mut faults = licence_faults(&locked, EXCEPTIONS);
-    faults.extend(duplicate_faults(&locked, DUPLICATES));
-    if faults.is_empty() {
-        return Ok(());
+impl Terms {
+    fn parse(text: &str) -> Result<Self> {
+        let table: Table = text.parse()?;
+        let list = |section: &str, key: &str| -> Result<Vec<Value>> {
+            let value = table.get(section).and_then(|section| section.get(key));
+            let list = value.and_then(Value::as_array);
+            list.cloned()
+                .with_context(|| format!("{TERMS} has no list {section}.{key}"))
+        };
+        let mut terms = Self::default();
+        for licence in list("licenses", "allow")? {
+            terms.allowed.push(text_of(&licence)?);
+        }
+        for exception in list("licenses", "exceptions")? {
+            let name = named(&exception)?;
+            let allowed = exception.get("allow").and_then(Value::as_array);
+            for licence in allowed.with_context(|| format!("{name} allows nothing"))? {
+                terms.exceptions.push((name.clone(), text_of(licence)?));
+            }
+        }
+        for duplicate in list("bans", "skip")? {
+            terms.duplicates.push(named(&duplicate)?);
+        }
+        Ok(terms)
     }
-    bail!(
-        "{}\n(the lists are in xtask/src/licences.rs)",
-        faults.join("\n")
+}
+
+fn named(entry: &Value) -> Result<String> {
+    text_of(
+        entry
+            .get("crate")
+            .with_context(|| format!("{entry} names no crate"))?,
     )
 }
 
-fn licence_faults(locked: &[Locked], exceptions: &[(&str, &str, &str)]) -> Vec<String> {
-    let mut unused: BTreeSet<&str> = exceptions.iter().map(|(name, ..)| *name).collect();
+fn text_of(value: &Value) -> Result<String> {
+    let text = value
+        .as_str()
+        .with_context(|| format!("{value} is no text"))?;
+    Ok(text.to_owned())
+}
+
+/// Fails with every package whose licence or second version nobody has agreed to,
+/// and with every entry of `deny.toml` that is no longer needed.
+pub(crate) fn check(workspace: &Workspace) -> Result<()> {
+    let text = fs::read_to_string(workspace.root.join(TERMS));
+    let terms = Terms::parse(&text.with_context(|| format!("cannot read {TERMS}"))?)?;
+    let locked = workspace.locked()?;
+    let mut faults = licence_faults(&locked, &terms);
+    faults.extend(duplicate_faults(&locked, &terms.duplicates));
+    if faults.is_empty() {
+        return Ok(());
+    }
+    bail!("{}\n(the lists are in {TERMS})", faults.join("\n"))
+}
+
+fn licence_faults(locked: &[Locked], terms: &Terms) -> Vec<String> {
+    let mut unused: BTreeSet<&str> = terms.exceptions.iter().map(|(name, _)| &**name).collect();
     let mut faults = Vec::new();
     for package in locked {
         let Some(licence) = &package.licence else {
@@ -80,11 +92,12 @@ fn licence_faults(locked: &[Locked], exceptions: &[(&str, &str, &str)]) -> Vec<S
             continue;
         };
         let excepted = |id: &str| {
-            exceptions
-                .iter()
-                .any(|(name, licence, _)| *name == package.name && *licence == id)
+            let mut exceptions = terms.exceptions.iter();
+            exceptions.any(|(name, licence)| *name == package.name && licence == id)
         };
-        match expression::satisfied(licence, |id| ALLOWED.contains(&id)) {
+        match expression::satisfied(licence, |id| {
+            terms.allowed.iter().any(|allowed| allowed == id)
+        }) {
             Ok(true) => {}
             Ok(false) if expression::satisfied(licence, excepted).is_ok_and(|ok| ok) => {
                 unused.remove(package.name.as_str());
@@ -104,7 +117,7 @@ fn licence_faults(locked: &[Locked], exceptions: &[(&str, &str, &str)]) -> Vec<S
     faults
 }
 
-fn duplicate_faults(locked: &[Locked], agreed: &[(&str, &str)]) -> Vec<String> {
+fn duplicate_faults(locked: &[Locked], agreed: &[String]) -> Vec<String> {
     let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for package in locked {
         versions
@@ -113,7 +126,7 @@ fn duplicate_faults(locked: &[Locked], agreed: &[(&str, &str)]) -> Vec<String> {
             .push(&package.version);
     }
     versions.retain(|_, versions| versions.len() > 1);
-    let agreed: BTreeSet<&str> = agreed.iter().map(|(name, _)| *name).collect();
+    let agreed: BTreeSet<&str> = agreed.iter().map(String::as_str).collect();
     let unknown = versions
         .iter()
         .filter(|(name, _)| !agreed.contains(*name))
@@ -145,16 +158,18 @@ mod tests {
             package("copyleft", "1.0.0", Some("GPL-3.0-only")),
             package("silent", "1.0.0", None),
         ];
-        let exceptions = [
-            ("file-copyleft", "MPL-2.0", "unmodified"),
-            ("gone", "MPL-2.0", "unmodified"),
-        ];
+        let terms = Terms::parse(
+            "[licenses]\nallow = ['MIT']\nexceptions = [\
+             { crate = 'file-copyleft', allow = ['MPL-2.0'] },\
+             { crate = 'gone', allow = ['MPL-2.0'] }]\n[bans]\nskip = []",
+        )
+        .unwrap();
         let expected = [
             "copyleft 1.0.0 is under GPL-3.0-only, which is not on the list",
             "silent 1.0.0 states no licence",
             "the licence exception for gone is not needed",
         ];
-        assert_eq!(licence_faults(&locked, &exceptions), expected);
+        assert_eq!(licence_faults(&locked, &terms), expected);
     }
 
     #[test]
@@ -166,10 +181,7 @@ mod tests {
             package("new", "0.2.0", None),
             package("single", "1.0.0", None),
         ];
-        let agreed = [
-            ("known", "its users have not moved"),
-            ("single", "moved by now"),
-        ];
+        let agreed = ["known".to_owned(), "single".to_owned()];
         let expected = [
             "new is locked at 0.1.0 and 0.2.0",
             "single has one version now: drop it from the duplicates",

@@ -47,9 +47,14 @@ pub(crate) fn routes(
         manager: sessions,
         max: config.http.max_sessions,
     };
+    let bodies = Bodies {
+        max_bytes: config.transport.max_message_bytes,
+        timeout: config.http.body_timeout,
+    };
     Router::new()
         .route_service("/mcp", service)
         .layer(middleware::from_fn_with_state(places, bound_sessions))
+        .layer(middleware::from_fn_with_state(bodies, read_body))
         .layer(middleware::from_fn_with_state(token, auth::require))
 }
 
@@ -93,4 +98,22 @@ async fn bound_sessions(
         return (StatusCode::SERVICE_UNAVAILABLE, "too many sessions\n").into_response();
     }
     next.run(request).await
+}
+
+#[derive(Clone, Copy)]
+struct Bodies {
+    max_bytes: usize,
+    timeout: Duration,
+}
+
+/// Reads the body before the request is handled, so that a client which sends slowly does not
+/// hold its connection for ever.
+async fn read_body(State(bodies): State<Bodies>, request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    let reading = axum::body::to_bytes(body, bodies.max_bytes);
+    match tokio::time::timeout(bodies.timeout, reading).await {
+        Ok(Ok(body)) => next.run(Request::from_parts(head, body.into())).await,
+        Ok(Err(_)) => (StatusCode::PAYLOAD_TOO_LARGE, "the body is too long\n").into_response(),
+        Err(_) => (StatusCode::REQUEST_TIMEOUT, "the body came too slowly\n").into_response(),
+    }
 }

@@ -59,6 +59,10 @@ pub struct HttpConfig {
     /// Values of the `Origin` header that are served, e.g. `https://app.example:443`.
     /// Default: none but the server's own.
     pub allowed_origins: Vec<String>,
+    /// Time that a request's body may take to arrive, e.g. "30s". Default 30 seconds.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub body_timeout: Duration,
     /// Connections at once; more wait in the kernel's queue. Default 512.
     pub max_connections: usize,
     /// Sessions of initialize-era clients at once. Default 256.
@@ -79,6 +83,7 @@ impl Default for HttpConfig {
                 .map(str::to_owned)
                 .to_vec(),
             allowed_origins: Vec::new(),
+            body_timeout: Duration::from_secs(30),
             max_connections: 512,
             max_sessions: 256,
             session_idle: Duration::from_mins(30),

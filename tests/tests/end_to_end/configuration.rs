@@ -1,7 +1,7 @@
 //! The command line and the configuration: what is wrong is named before anything is served.
 
 use mcp_tests::{Ended, Era, Peer, Setup};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Exit code of a configuration that cannot be used (sysexits.h, `EX_CONFIG`).
 const EX_CONFIG: Ended = Ended::Exited(78);
@@ -210,4 +210,20 @@ fn the_version_is_told() {
         output,
         format!("omnipotent-mcp {}\n", env!("CARGO_PKG_VERSION"))
     );
+}
+
+#[test]
+fn the_shipped_client_settings_start_a_server() {
+    let settings: Value =
+        serde_json::from_str(include_str!("../../../deploy/claude/stdio.json")).unwrap();
+    let entry = &settings["mcpServers"]["omnipotent"];
+    assert_eq!(entry["command"], "omnipotent-mcp");
+    let arguments: Vec<&str> = entry["args"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it.as_str().unwrap())
+        .collect();
+    let mut server = Setup::bare().arguments(&arguments).stdio(Era::Modern);
+    server.assert_alive();
 }

@@ -1,8 +1,10 @@
 //! Streamable HTTP: who is let in, what is refused, and what the operator sees.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 
-use mcp_tests::{Ended, Http, HttpAnswer, Peer, Setup};
+use mcp_tests::{Ended, Http, HttpAnswer, PATIENCE, Peer, Setup};
 use serde_json::json;
 
 use crate::samples::text;
@@ -231,5 +233,23 @@ fn bodies_that_are_no_requests_are_refused() {
             String::from_utf8_lossy(body)
         );
     }
+    server.assert_alive();
+}
+
+#[test]
+fn a_body_that_does_not_come_ends_its_request() {
+    let setup = Setup::default().variable("OMNIPOTENT_HTTP__BODY_TIMEOUT", "50ms");
+    let mut server = setup.http();
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {}\r\nContent-Length: 1000\r\n{}\r\n\r\n",
+        server.address,
+        server.authorization().trim_end()
+    );
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut status = String::new();
+    BufReader::new(stream).read_line(&mut status).unwrap();
+    assert_eq!(status, "HTTP/1.1 408 Request Timeout\r\n");
     server.assert_alive();
 }
