@@ -10,7 +10,7 @@ use toml::{Table, Value};
 
 use crate::workspace::{Locked, Workspace};
 
-/// What may be linked in, for this check and for `cargo deny` alike.
+/// What may be linked in, in the format of cargo-deny.
 const TERMS: &str = "deny.toml";
 
 /// What `deny.toml` agrees to.
