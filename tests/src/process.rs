@@ -48,6 +48,8 @@ pub struct Memory {
 struct Errors {
     text: Mutex<Vec<u8>>,
     more: Condvar,
+    unread: Mutex<bool>,
+    read_on: Condvar,
 }
 
 impl Process {
@@ -111,6 +113,17 @@ impl Process {
         String::from_utf8_lossy(&self.errors.lock()).into_owned()
     }
 
+    /// From now on its standard error is not read, so that the pipe fills.
+    pub fn leave_errors_unread(&self) {
+        *self.errors.unread.lock().expect("the flag") = true;
+    }
+
+    /// Standard error is read again.
+    pub fn read_errors(&self) {
+        *self.errors.unread.lock().expect("the flag") = false;
+        self.errors.read_on.notify_all();
+    }
+
     /// All that it wrote to standard error, once it has ended.
     #[track_caller]
     pub fn last_errors(&self) -> String {
@@ -169,6 +182,7 @@ impl Drop for Process {
         if let Err(error) = self.child.kill().and_then(|()| self.child.wait()) {
             eprintln!("the server could not be ended: {error}");
         }
+        self.read_errors();
         if thread::panicking() {
             eprintln!("--- standard error of the server ---\n{}---", self.errors());
         }
@@ -183,6 +197,9 @@ impl Errors {
     fn keep(&self, mut stderr: ChildStderr) {
         let mut part = [0; 4096];
         loop {
+            let unread = self.unread.lock().expect("the flag");
+            let read_on = self.read_on.wait_while(unread, |unread| *unread);
+            drop(read_on.expect("the flag"));
             match stderr.read(&mut part) {
                 Ok(0) => return,
                 Ok(read) => {

@@ -35,6 +35,7 @@ mod ops;
 mod reference;
 mod run;
 mod settings;
+mod stderr;
 mod stdio;
 mod stop;
 mod telemetry;

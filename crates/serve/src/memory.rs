@@ -6,10 +6,13 @@
 
 use libc::{M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, mallopt};
 
-/// Blocks of this size and more are mapped on their own and unmapped when freed; this many free
-/// bytes at the end of the heap are returned. Smaller, and ordinary pages of content would be
-/// mapped and faulted in anew for each call.
-const THRESHOLD_BYTES: i32 = 1024 * 1024;
+/// Blocks of this size and more are mapped on their own and unmapped when freed. Smaller, and
+/// ordinary pages of content would be mapped and faulted in anew for each call.
+const MAPPED_BYTES: i32 = 1024 * 1024;
+
+/// So many free bytes at the end of the heap are returned: more than a call with an ordinary page
+/// of content takes, or each such call would shrink the heap and the next one fault it in again.
+const TRIMMED_BYTES: i32 = 4 * 1024 * 1024;
 
 /// Heaps beside the main one: blocking threads share them.
 const HEAPS: i32 = 2;
@@ -17,8 +20,8 @@ const HEAPS: i32 = 2;
 /// Sets the allocator's parameters for good. To be called before the first thread is started.
 pub fn give_back_large_blocks() {
     for (parameter, value) in [
-        (M_MMAP_THRESHOLD, THRESHOLD_BYTES),
-        (M_TRIM_THRESHOLD, THRESHOLD_BYTES),
+        (M_MMAP_THRESHOLD, MAPPED_BYTES),
+        (M_TRIM_THRESHOLD, TRIMMED_BYTES),
         (M_ARENA_MAX, HEAPS),
     ] {
         // SAFETY: mallopt takes two integers and changes parameters that malloc reads; the

@@ -20,6 +20,10 @@ use crate::stdio::Lines;
 use crate::stdio::hang_up::hung_up;
 use crate::{ServeConfig, ServeError, Stop, http, listener, ops};
 
+/// Capacity of the pipe that answers go to: the most that an ordinary user may ask for
+/// (`/proc/sys/fs/pipe-max-size`, pipe(7)).
+const OUTPUT_PIPE_BYTES: usize = 1024 * 1024;
+
 /// Time that cancelled calls, and then the last writes, may take: with the default grace a busy
 /// server ends within half a second.
 const CANCEL_GRACE: Duration = Duration::from_millis(120);
@@ -176,6 +180,8 @@ async fn serve_http(
 
 async fn serve_stdio(handler: Handler, config: &ServeConfig, stop: &CancellationToken) {
     let ended = CancellationToken::new();
+    // A page of content then leaves in one piece, not 64 KiB at a time; what is no pipe stays.
+    rustix::pipe::fcntl_setpipe_size(rustix::stdio::stdout(), OUTPUT_PIPE_BYTES).ok();
     let (reader, writer) = stdio_pipes();
     let lines = Lines::new(
         reader,

@@ -12,11 +12,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rmcp::RoleServer;
-use rmcp::model::{ErrorCode, ErrorData, RequestId};
+use rmcp::model::{ContentBlock, ErrorCode, ErrorData, JsonRpcMessage, RequestId, ServerResult};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::{Mutex, Notify};
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 /// What is read from the pipe at once: the pipe's own default capacity.
@@ -27,6 +28,12 @@ const KEEP_BYTES: usize = 64 * 1024;
 
 /// Bytes of replies that may wait for the client to read; further requests are not read until then.
 const UNREAD_BYTES: usize = 4 * 1024 * 1024;
+
+/// Replies from this size on are encoded on a thread of their own.
+const LARGE_BYTES: usize = 1024 * 1024;
+
+/// What a message takes beside the content of a reply: ids and field names.
+const FRAME_BYTES: usize = 512;
 
 /// What a waiting reply takes beside its bytes: the task that writes it.
 const REPLY_BYTES: usize = 4 * 1024;
@@ -191,16 +198,24 @@ where
         message: TxJsonRpcMessage<RoleServer>,
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
         let writer = Arc::clone(&self.writer);
-        let line = serde_json::to_vec(&message).map(|mut line| {
-            line.push(b'\n');
-            let waiting = self.unread.wait(line.len());
-            (line, waiting)
-        });
+        let size = size_of(&message);
+        let waiting = self.unread.wait(size);
+        // A large reply takes many milliseconds to encode, which other calls would have to wait.
+        let line = if size < LARGE_BYTES {
+            Encoded::Now(encode(&message))
+        } else {
+            Encoded::Soon(spawn_blocking(move || encode(&message)))
+        };
         async move {
-            let (line, _waiting) = line?;
+            let line = match line {
+                Encoded::Now(line) => line?,
+                Encoded::Soon(line) => line.await??,
+            };
             let mut writer = writer.lock().await;
             writer.write_all(&line).await?;
-            writer.flush().await
+            let flushed = writer.flush().await;
+            drop(waiting);
+            flushed
         }
     }
 
@@ -218,6 +233,31 @@ where
     async fn close(&mut self) -> io::Result<()> {
         self.writer.lock().await.flush().await
     }
+}
+
+/// A message as a line, or on its way to become one.
+enum Encoded {
+    Now(serde_json::Result<Vec<u8>>),
+    Soon(JoinHandle<serde_json::Result<Vec<u8>>>),
+}
+
+fn encode(message: &TxJsonRpcMessage<RoleServer>) -> serde_json::Result<Vec<u8>> {
+    let mut line = Vec::with_capacity(size_of(message));
+    serde_json::to_writer(&mut line, message)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// Roughly the bytes of a message on the wire: content goes out twice, as a value and as text.
+fn size_of(message: &TxJsonRpcMessage<RoleServer>) -> usize {
+    let JsonRpcMessage::Response(response) = message else {
+        return FRAME_BYTES;
+    };
+    let ServerResult::CallToolResult(result) = &response.result else {
+        return FRAME_BYTES;
+    };
+    let text = result.content.iter().filter_map(ContentBlock::as_text);
+    FRAME_BYTES + text.map(|text| text.text.len() * 5 / 2).sum::<usize>()
 }
 
 /// Replies that the client has not read yet.

@@ -6,6 +6,7 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::stderr::Stderr;
 use crate::{LogConfig, LogFormat, LogLevel};
 
 /// Starts the log of this process. A second call changes nothing.
@@ -37,13 +38,13 @@ pub fn start_logging(config: &LogConfig) {
         LogFormat::Text => registry
             .with(
                 fmt::layer()
-                    .with_writer(std::io::stderr)
+                    .with_writer(|| Stderr)
                     .with_ansi(false)
                     .with_target(false),
             )
             .try_init(),
         LogFormat::Json => registry
-            .with(fmt::layer().json().with_writer(std::io::stderr))
+            .with(fmt::layer().json().with_writer(|| Stderr))
             .try_init(),
     };
     if started.is_err() {

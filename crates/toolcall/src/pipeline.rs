@@ -41,6 +41,9 @@ impl Default for PipelineConfig {
     }
 }
 
+/// Replies with so much text are cleaned on a thread of their own.
+const LARGE_BYTES: usize = 512 * 1024;
+
 /// Replies of reading tools, by tool, topic generation, arguments and caller.
 pub type ReplyCache = Cache<String, Arc<Sanitized>>;
 
@@ -55,7 +58,7 @@ pub struct Pipeline {
     catalog: Catalog,
     limiter: Limiter,
     replies: Replies,
-    sanitiser: Sanitiser,
+    sanitiser: Arc<Sanitiser>,
     slots: Semaphore,
     config: PipelineConfig,
     unknown: CallMeter,
@@ -84,7 +87,7 @@ impl Pipeline {
             catalog,
             limiter,
             replies,
-            sanitiser,
+            sanitiser: Arc::new(sanitiser),
             slots,
             config,
             unknown: CallMeter::new("unknown"),
@@ -189,7 +192,7 @@ impl Pipeline {
             Caching::None | Caching::Writes { .. } => None,
         };
         let vetted = tool.vet(arguments, call).await?;
-        let run = async { self.sanitiser.clean(vetted.run().await?).map(Arc::new) };
+        let run = async { self.clean(vetted.run().await?).await.map(Arc::new) };
         match (spec.caching, key) {
             (Caching::Reads { ttl, .. }, Some(key)) => {
                 // Boxed, because this future is large and most calls do not need it.
@@ -202,6 +205,31 @@ impl Pipeline {
             (Caching::None | Caching::Reads { .. }, _) => run.await,
         }
     }
+
+    /// Cleans a reply; a large one on a thread of its own, because other calls would wait for it.
+    async fn clean(&self, reply: Value) -> Result<Sanitized, ToolError> {
+        if !is_large(&reply) {
+            return self.sanitiser.clean(reply);
+        }
+        let sanitiser = Arc::clone(&self.sanitiser);
+        let cleaning = tokio::task::spawn_blocking(move || sanitiser.clean(reply));
+        cleaning.await.unwrap_or_else(|_panic| Err(panicked()))
+    }
+}
+
+/// Whether the texts of a reply take [`LARGE_BYTES`] together.
+fn is_large(reply: &Value) -> bool {
+    fn add(value: &Value, sum: &mut usize) {
+        match value {
+            Value::String(text) => *sum += text.len(),
+            Value::Array(items) => items.iter().for_each(|item| add(item, sum)),
+            Value::Object(fields) => fields.values().for_each(|field| add(field, sum)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    let mut sum = 0;
+    add(reply, &mut sum);
+    sum >= LARGE_BYTES
 }
 
 /// Proof that the limiter let a call in; holds its place among the calls in progress.

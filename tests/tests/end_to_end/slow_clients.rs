@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use mcp_tests::{Ended, Era, Setup, Signal, Stdio, alive_with, mark, until};
+use mcp_tests::{Ended, Era, Peer, Setup, Signal, Stdio, alive_with, mark, until};
 use serde_json::json;
 
 /// A server ends within this, whatever it is doing.
@@ -79,4 +79,25 @@ fn a_signal_ends_a_server_whose_connections_are_all_taken() {
     let _waiting = stuck("POST /mcp HTTP/1.1\r\n");
     server.process.signal(Signal::TERM);
     assert_eq!(server.process.ended_within(SOON), Ended::Exited(0));
+}
+
+#[test]
+fn a_log_that_nobody_reads_keeps_no_call_waiting() {
+    let setup = Setup::unlimited().variable("OMNIPOTENT_LOG__LEVEL", "debug");
+    let mut server = setup.stdio(Era::Modern);
+    server.process.leave_errors_unread();
+    // Each leaves a line; together they are several times what a pipe holds.
+    let long = format!("missing/{}", "long".repeat(100));
+    for _ in 0..1000 {
+        let refused = server.call("read_file_secure", json!({ "path": long }));
+        assert!(refused.is_error());
+    }
+    server.process.read_errors();
+    until("the notice", || {
+        server.call("read_file_secure", json!({ "path": long }));
+        server
+            .process
+            .errors()
+            .contains(" lines of the log were dropped")
+    });
 }

@@ -68,29 +68,34 @@ impl OpenedFile {
         interrupt: &Interrupt,
     ) -> Result<Chunk, FileError> {
         let mut bytes = Vec::new();
+        // One byte more than wanted, which shows whether the file goes on.
+        let most = max_bytes.saturating_add(1);
         let mut at = offset;
-        while bytes.len() < max_bytes {
+        while bytes.len() < most {
             interrupt.check()?;
-            // One byte more than expected, so that a short read shows the end of the file.
             let expected = usize::try_from(self.size.saturating_sub(at)).unwrap_or(PIECE);
             let piece = expected
                 .saturating_add(1)
                 .min(PIECE)
-                .min(max_bytes - bytes.len());
+                .min(most - bytes.len());
             let start = bytes.len();
             bytes.resize(start + piece, 0);
             let got = self.read_at(bytes.get_mut(start..).unwrap_or_default(), at)?;
             bytes.truncate(start + got);
-            if got == 0 {
+            at = at.saturating_add(u64::try_from(got).unwrap_or(u64::MAX));
+            // A short read in the middle proves nothing; one that reaches the known size does.
+            if got == 0 || (got < piece && at >= self.size) {
                 return Ok(Chunk {
                     bytes,
                     reaches_end: true,
                 });
             }
-            at = at.saturating_add(u64::try_from(got).unwrap_or(u64::MAX));
         }
-        let reaches_end = self.read_at(&mut [0], at)? == 0;
-        Ok(Chunk { bytes, reaches_end })
+        bytes.truncate(max_bytes);
+        Ok(Chunk {
+            bytes,
+            reaches_end: false,
+        })
     }
 
     /// SHA-256 of the whole file, unless it is larger than `max_read_bytes` of the configuration.

@@ -7,6 +7,9 @@ use mcp_toolcall::{Code, ToolError};
 use super::encoding::{Charset, Encoding, EncodingError, base64_of};
 use super::{explain, explain_encoding};
 
+/// Longest byte order mark, that of UTF-8.
+const MARK_BYTES: usize = 3;
+
 /// Where a page starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Start {
@@ -133,22 +136,14 @@ fn read_text(
     window: Window,
     interrupt: &Interrupt,
 ) -> Result<Page, PageError> {
-    let head = file.read_range(0, 3, interrupt)?.bytes;
-    let (charset, mark) = charset.marked(&head)?;
-    let first = u64::try_from(mark).unwrap_or(0);
-    // UTF-16 has two bytes for what is one in UTF-8; elsewhere text never has fewer.
-    let most = window.max_bytes.saturating_mul(charset.unit());
-    let asked = match start {
-        Start::Offset(offset) => offset.max(first),
-        Start::Tail(_) => file
-            .size()
-            .saturating_sub(u64::try_from(most).unwrap_or(u64::MAX))
-            .max(first),
-    };
-    let Chunk {
+    let Source {
+        charset,
+        mark,
+        offset: asked,
         mut bytes,
         reaches_end,
-    } = file.read_range(asked, most, interrupt)?;
+    } = read_source(file, (charset, start), window.max_bytes, interrupt)?;
+    let first = behind(0, mark.len());
     let skipped = match start {
         Start::Offset(_) | Start::Tail(_) if asked == first => 0,
         Start::Offset(_) => charset.skip_to_border(&bytes, asked),
@@ -192,8 +187,71 @@ fn read_text(
         offset: if all { 0 } else { offset },
         next_offset,
         truncated: next_offset.is_some() || short,
-        digest: all.then(|| Digest::of(&[head.get(..mark).unwrap_or_default(), &bytes].concat())),
+        digest: all.then(|| digest_of(&mark, &bytes)),
     })
+}
+
+/// Bytes that a page of text is cut from.
+struct Source {
+    /// The encoding as the byte order mark says it is.
+    charset: Charset,
+    /// The byte order mark.
+    mark: Vec<u8>,
+    /// The byte of the file where `bytes` start, behind the mark.
+    offset: u64,
+    bytes: Vec<u8>,
+    reaches_end: bool,
+}
+
+fn read_source(
+    file: &OpenedFile,
+    (charset, start): (Charset, Start),
+    max_bytes: usize,
+    interrupt: &Interrupt,
+) -> Result<Source, PageError> {
+    // UTF-16 has two bytes for what is one in UTF-8; elsewhere text never has fewer.
+    let most = max_bytes.saturating_mul(charset.unit());
+    let from_start = start == Start::Offset(0);
+    let with_mark = if from_start { most } else { 0 }.saturating_add(MARK_BYTES);
+    let head = file.read_range(0, with_mark, interrupt)?;
+    let (charset, length) = charset.marked(&head.bytes)?;
+    let mut bytes = head.bytes;
+    let mark: Vec<u8> = bytes.drain(..length).collect();
+    let first = behind(0, length);
+    if from_start {
+        let reaches_end = head.reaches_end && bytes.len() <= most;
+        bytes.truncate(most);
+        return Ok(Source {
+            charset,
+            mark,
+            offset: first,
+            bytes,
+            reaches_end,
+        });
+    }
+    let offset = match start {
+        Start::Offset(offset) => offset.max(first),
+        Start::Tail(_) => file
+            .size()
+            .saturating_sub(u64::try_from(most).unwrap_or(u64::MAX))
+            .max(first),
+    };
+    let Chunk { bytes, reaches_end } = file.read_range(offset, most, interrupt)?;
+    Ok(Source {
+        charset,
+        mark,
+        offset,
+        bytes,
+        reaches_end,
+    })
+}
+
+fn digest_of(mark: &[u8], bytes: &[u8]) -> Digest {
+    if mark.is_empty() {
+        Digest::of(bytes)
+    } else {
+        Digest::of(&[mark, bytes].concat())
+    }
 }
 
 /// Where the content of a page ends in `text`.
