@@ -90,7 +90,8 @@ impl Stage {
         copy
     }
 
-    fn own(&self, path: &Path) {
+    /// Gives a path to the server's user.
+    pub fn own(&self, path: &Path) {
         if let Some(user) = self.user {
             chown(path, Some(user), Some(user)).expect("root may give files away");
         }
