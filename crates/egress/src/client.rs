@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use mcp_security::addresses::AddressPolicy;
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder};
 use tokio::sync::OnceCell;
@@ -25,10 +24,10 @@ impl LazyClient {
     pub(crate) fn new(
         config: &EgressConfig,
         authorities: Vec<Certificate>,
-        addresses: AddressPolicy,
+        resolver: JudgingResolver,
     ) -> Self {
         let config = config.clone();
-        let recipe = move || builder(&config, &authorities, &addresses);
+        let recipe = move || builder(&config, &authorities, resolver.clone());
         Self {
             recipe: Box::new(recipe),
             client: OnceCell::new(),
@@ -45,7 +44,7 @@ impl LazyClient {
                 };
                 match tokio::task::spawn_blocking(start).await {
                     Ok(client) => client.map_err(|source| EgressError::Client { source }),
-                    Err(_) => Err(EgressError::ClientPanicked),
+                    Err(_) => Err(EgressError::Panicked),
                 }
             })
             .await
@@ -65,12 +64,8 @@ fn use_ring() {
 fn builder(
     config: &EgressConfig,
     authorities: &[Certificate],
-    addresses: &AddressPolicy,
+    resolver: JudgingResolver,
 ) -> ClientBuilder {
-    let resolver = JudgingResolver {
-        addresses: addresses.clone(),
-        timeout: config.dns_timeout,
-    };
     Client::builder()
         .dns_resolver(Arc::new(resolver))
         .redirect(Policy::none())

@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 use crate::breaker::BreakerConfig;
 use crate::client::LazyClient;
 use crate::exchange::Egress;
+use crate::proxy::ProxyConfig;
+use crate::resolver::JudgingResolver;
 use crate::vetted::Gate;
 
 /// Bytes of the largest CA file: the whole Mozilla bundle has a quarter.
@@ -88,6 +90,8 @@ pub struct EgressConfig {
     pub user_agent: String,
     /// When a failing host is left alone.
     pub breaker: BreakerConfig,
+    /// What one command may use of the network, when commands may use it at all.
+    pub proxy: ProxyConfig,
     /// A PEM file of certificate authorities trusted besides the system's. Default: none.
     pub extra_ca_file: Option<PathBuf>,
 }
@@ -115,6 +119,7 @@ impl Default for EgressConfig {
             rate_window: Duration::from_secs(10),
             user_agent: concat!("mcp-egress/", env!("CARGO_PKG_VERSION")).to_owned(),
             breaker: BreakerConfig::default(),
+            proxy: ProxyConfig::default(),
             extra_ca_file: None,
         }
     }
@@ -186,8 +191,12 @@ impl EgressConfig {
             },
             addresses: AddressPolicy::new(self.allow_networks.clone(), self.deny_networks.clone()),
         };
-        let client = LazyClient::new(&self, authorities, gate.addresses.clone());
-        Ok(Egress::new(self, gate, client))
+        let resolver = JudgingResolver {
+            addresses: gate.addresses.clone(),
+            timeout: self.dns_timeout,
+        };
+        let client = LazyClient::new(&self, authorities, resolver.clone());
+        Ok(Egress::new(self, gate, resolver, client))
     }
 }
 

@@ -4,7 +4,15 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use crate::{ResolveError, UrlRefusal};
+use crate::{ResolveError, RobotsRefusal, UrlRefusal};
+
+/// What a caller whom the policy refused can do.
+pub const POLICY_HINT: &str = "only public addresses and hosts that the operator allows can be \
+                               reached; the operator opens others with `allow_networks` and \
+                               `allow_hosts`";
+
+/// What an HTTP client or the system said: for the log, not for a program to judge.
+pub(crate) type Cause = Box<dyn Error + Send + Sync>;
 
 /// A request brought no usable answer.
 #[derive(Debug, thiserror::Error)]
@@ -16,9 +24,9 @@ pub enum EgressError {
         #[source]
         source: reqwest::Error,
     },
-    /// Building the client panicked.
-    #[error("the HTTP client cannot be built")]
-    ClientPanicked,
+    /// Work on another thread panicked.
+    #[error("the request failed in the server itself")]
+    Panicked,
     /// The host failed too often lately and is left alone.
     #[error("{host} failed repeatedly and is left alone for now")]
     BreakerOpen {
@@ -41,9 +49,9 @@ pub enum EgressError {
     Connect {
         /// The host.
         host: String,
-        /// What the client said.
+        /// What the client or the system said.
         #[source]
-        source: reqwest::Error,
+        source: Cause,
     },
     /// The TLS handshake failed.
     #[error("no secure connection to {host}")]
@@ -61,7 +69,7 @@ pub enum EgressError {
         host: String,
         /// What the client said.
         #[source]
-        source: reqwest::Error,
+        source: Cause,
     },
     /// The head of the response is larger than allowed.
     #[error("the head of the response of {host} is too large")]
@@ -106,6 +114,14 @@ pub enum EgressError {
         /// The target's origin.
         location: String,
     },
+    /// The site's robots.txt forbids the request.
+    #[error("the robots.txt of {host} {refusal}")]
+    Robots {
+        /// Host and port.
+        host: String,
+        /// Why.
+        refusal: RobotsRefusal,
+    },
 }
 
 /// What was waited for when time ran out.
@@ -130,6 +146,27 @@ impl std::fmt::Display for Phase {
 }
 
 impl EgressError {
+    /// The error with its cause, where the cause helps the caller; other causes are for the log.
+    pub fn explained(&self) -> String {
+        let cause = match self {
+            Self::Resolve { source, .. } => source.to_string(),
+            Self::Redirect { source, .. } => source.to_string(),
+            Self::Tls { source, .. } => source.to_string(),
+            Self::Client { .. }
+            | Self::Panicked
+            | Self::BreakerOpen { .. }
+            | Self::Connect { .. }
+            | Self::Transport { .. }
+            | Self::HeadTooLarge { .. }
+            | Self::TimedOut { .. }
+            | Self::TooSlow { .. }
+            | Self::TooManyRedirects { .. }
+            | Self::Downgrade { .. }
+            | Self::Robots { .. } => return self.to_string(),
+        };
+        format!("{self}: {cause}")
+    }
+
     /// Whether the policy refused the request, rather than the network failing.
     pub fn is_policy(&self) -> bool {
         match self {
@@ -138,9 +175,10 @@ impl EgressError {
                 ..
             }
             | Self::Redirect { .. }
-            | Self::Downgrade { .. } => true,
+            | Self::Downgrade { .. }
+            | Self::Robots { .. } => true,
             Self::Client { .. }
-            | Self::ClientPanicked
+            | Self::Panicked
             | Self::BreakerOpen { .. }
             | Self::Resolve { .. }
             | Self::Connect { .. }
@@ -174,12 +212,12 @@ pub(crate) fn classify(error: reqwest::Error, host: &str) -> EgressError {
     if error.is_connect() {
         return EgressError::Connect {
             host,
-            source: error,
+            source: error.into(),
         };
     }
     EgressError::Transport {
         host,
-        source: error,
+        source: error.into(),
     }
 }
 

@@ -1,20 +1,27 @@
 //! Sends a request, follows its redirects and reads the answer.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
 use http::header::{HeaderMap, LOCATION};
+use mcp_metrics::GaugeSource;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use crate::body::{self, BodyBounds};
-use crate::breaker::{Breakers, Health};
+use crate::breaker::{Breakers, Health, Pass};
 use crate::client::LazyClient;
+use crate::dial::dial;
 use crate::error::classify;
+use crate::resolver::JudgingResolver;
+use crate::robots::RobotsTexts;
 use crate::vetted::Gate;
 use crate::{
-    EgressConfig, EgressError, Phase, Request, Response, UrlRefusal, VettedUrl, observe, redirect,
+    EgressConfig, EgressError, Phase, Request, Response, Robots, UrlRefusal, VettedUrl, observe,
+    redirect,
 };
 
 /// The way out. A cheap handle: clones share pool and breakers.
@@ -24,9 +31,16 @@ pub struct Egress(Arc<Inner>);
 struct Inner {
     config: EgressConfig,
     gate: Gate,
+    resolver: JudgingResolver,
     client: LazyClient,
-    breakers: Breakers,
+    breakers: Arc<Breakers>,
+    robots: RobotsTexts,
+    _open_breakers: GaugeSource,
 }
+
+/// A request on its way.
+pub(crate) type Sending<'a> =
+    Pin<Box<dyn Future<Output = Result<Response, EgressError>> + Send + 'a>>;
 
 /// What one hop brought.
 enum Hop {
@@ -38,13 +52,22 @@ enum Hop {
 }
 
 impl Egress {
-    pub(crate) fn new(config: EgressConfig, gate: Gate, client: LazyClient) -> Self {
-        let breakers = Breakers::new(config.breaker);
+    pub(crate) fn new(
+        config: EgressConfig,
+        gate: Gate,
+        resolver: JudgingResolver,
+        client: LazyClient,
+    ) -> Self {
+        let breakers = Arc::new(Breakers::new(config.breaker));
+        let counted = Arc::clone(&breakers);
         Self(Arc::new(Inner {
+            robots: RobotsTexts::new(&config.user_agent),
             config,
             gate,
+            resolver,
             client,
             breakers,
+            _open_breakers: GaugeSource::open_breakers(move || length(counted.open())),
         }))
     }
 
@@ -61,8 +84,12 @@ impl Egress {
         let started = Instant::now();
         let result = self.follow(request, started).await;
         observe::finished(&result, started.elapsed());
-        observe::open_breakers(self.open_breakers());
         result
+    }
+
+    /// [`Egress::send`] behind a pointer, for the request that a request makes.
+    pub(crate) fn send_boxed(&self, request: Request) -> Sending<'_> {
+        Box::pin(self.send(request))
     }
 
     /// Hosts that are left alone now because they kept failing.
@@ -78,7 +105,11 @@ impl Egress {
         let limit = self.0.config.max_redirects;
         let mut redirects = Vec::new();
         loop {
-            match self.hop(&request, started + request.timeout).await? {
+            let deadline = started + request.timeout;
+            if request.robots == Robots::Respect {
+                self.0.robots.judge(self, &request.url, deadline).await?;
+            }
+            match self.hop(&request, deadline).await? {
                 Hop::Final(mut response) => {
                     response.redirects = redirects;
                     response.elapsed = started.elapsed();
@@ -98,12 +129,7 @@ impl Egress {
     /// One exchange with one host. The deadline lies inside, so running out of time counts against
     /// the host, while a caller who gives up does not.
     async fn hop(&self, request: &Request, deadline: Instant) -> Result<Hop, EgressError> {
-        let host = request.url.authority();
-        let pass = self
-            .0
-            .breakers
-            .admit(host.clone())
-            .map_err(|retry_after| EgressError::BreakerOpen { host, retry_after })?;
+        let pass = self.admit(&request.url)?;
         let outcome = match timeout_at(deadline, self.exchange(request)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(EgressError::TimedOut {
@@ -113,6 +139,22 @@ impl Egress {
         };
         pass.settle(health(&outcome));
         outcome
+    }
+
+    /// Asks the breaker of the URL's host and port.
+    pub(crate) fn admit(&self, url: &VettedUrl) -> Result<Pass<'_>, EgressError> {
+        let host = url.authority();
+        let pass = self.0.breakers.admit(host.clone());
+        pass.map_err(|retry_after| EgressError::BreakerOpen { host, retry_after })
+    }
+
+    /// Connects to the URL's host and port, at an address that the policy allows.
+    pub(crate) async fn dial(&self, url: &VettedUrl) -> Result<TcpStream, EgressError> {
+        dial(url, &self.0.resolver, self.0.config.connect_timeout).await
+    }
+
+    pub(crate) fn config(&self) -> &EgressConfig {
+        &self.0.config
     }
 
     async fn exchange(&self, request: &Request) -> Result<Hop, EgressError> {
@@ -218,12 +260,34 @@ impl fmt::Debug for Egress {
     }
 }
 
+fn length(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
 fn health(outcome: &Result<Hop, EgressError>) -> Health {
     match outcome {
         Ok(Hop::Final(response)) if response.status >= 500 => Health::Bad,
-        Ok(_) | Err(EgressError::HeadTooLarge { .. }) => Health::Good,
-        Err(error) if error.is_policy() => Health::Unknown,
-        Err(EgressError::Client { .. } | EgressError::ClientPanicked) => Health::Unknown,
-        Err(_) => Health::Bad,
+        Ok(_) => Health::Good,
+        Err(error) => health_after(error),
+    }
+}
+
+/// What a failed exchange says of the host.
+pub(crate) fn health_after(error: &EgressError) -> Health {
+    match error {
+        EgressError::HeadTooLarge { .. } => Health::Good,
+        EgressError::Client { .. } | EgressError::Panicked => Health::Unknown,
+        error if error.is_policy() => Health::Unknown,
+        EgressError::BreakerOpen { .. }
+        | EgressError::Resolve { .. }
+        | EgressError::Connect { .. }
+        | EgressError::Tls { .. }
+        | EgressError::Transport { .. }
+        | EgressError::TimedOut { .. }
+        | EgressError::TooSlow { .. }
+        | EgressError::TooManyRedirects { .. }
+        | EgressError::Redirect { .. }
+        | EgressError::Downgrade { .. }
+        | EgressError::Robots { .. } => Health::Bad,
     }
 }

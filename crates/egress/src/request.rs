@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::{RequestHeaders, VettedUrl};
+use crate::{RequestHeaders, Robots, VettedUrl};
 
 /// The methods that may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -89,6 +89,8 @@ pub struct Request {
     pub timeout: Duration,
     /// Bytes of the response body after decoding. At most `max_body_bytes` of the configuration.
     pub max_body_bytes: u64,
+    /// Whether the site's robots.txt is asked first.
+    pub robots: Robots,
 }
 
 impl Request {
@@ -101,6 +103,7 @@ impl Request {
             body: Bytes::new(),
             timeout: Duration::MAX,
             max_body_bytes: u64::MAX,
+            robots: Robots::Ignore,
         }
     }
 }

@@ -41,19 +41,24 @@ pub enum ResolveError {
 }
 
 /// Hands the client only judged addresses, so what was judged is what is dialled.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct JudgingResolver {
     pub(crate) addresses: AddressPolicy,
     pub(crate) timeout: Duration,
 }
 
+impl JudgingResolver {
+    /// The addresses of `name` that may be reached, at least one, each with port 0.
+    pub(crate) async fn addresses_of(&self, name: &str) -> Result<Vec<SocketAddr>, ResolveError> {
+        judge(&self.addresses, &lookup(name, self.timeout).await?)
+    }
+}
+
 impl Resolve for JudgingResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let addresses = self.addresses.clone();
-        let limit = self.timeout;
+        let resolver = self.clone();
         Box::pin(async move {
-            let found = lookup(name.as_str(), limit).await?;
-            let judged: Addrs = Box::new(judge(&addresses, &found)?.into_iter());
+            let judged: Addrs = Box::new(resolver.addresses_of(name.as_str()).await?.into_iter());
             Ok(judged)
         })
     }

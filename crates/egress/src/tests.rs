@@ -1,10 +1,12 @@
 //! Requests to a server on loopback.
 
-mod server;
+pub(crate) mod server;
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use mcp_metrics::names::EGRESS_BREAKERS;
+use mcp_metrics::{Exposition, Recorder};
 
 use crate::{
     Completeness, Egress, EgressConfig, EgressError, Method, Phase, Request, RequestHeaders,
@@ -319,6 +321,16 @@ async fn the_breaker_opens_on_server_errors_and_not_on_client_errors() {
         "{error:?}"
     );
     assert_eq!(egress.open_breakers(), 1);
+
+    // Nothing is sent any more, and yet the numbers follow the clock.
+    let shown = || {
+        let numbers = Recorder::new("test").render();
+        Exposition::parse(&numbers).total(EGRESS_BREAKERS)
+    };
+    assert_eq!(shown(), 1);
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(31)).await;
+    assert_eq!((egress.open_breakers(), shown()), (0, 0));
 }
 
 #[tokio::test]

@@ -116,6 +116,15 @@ impl VettedUrl {
         )
     }
 
+    /// What is sent of the URL to its server (RFC 9112, section 3.2.1).
+    pub(crate) fn path_and_query(&self) -> String {
+        let path = self.0.path();
+        match self.0.query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
+        }
+    }
+
     pub(crate) fn as_url(&self) -> &Url {
         &self.0
     }

@@ -52,10 +52,11 @@ impl Exposition {
         self.named(name).map(Sample::count).sum()
     }
 
-    /// The samples of one name that counts something, added up by one of their labels.
+    /// The samples of one name that counts something, added up by one of their labels; what was
+    /// never counted is left out.
     pub fn totals_by(&self, name: &str, label: &str) -> BTreeMap<String, u64> {
         let mut totals = BTreeMap::new();
-        for sample in self.named(name) {
+        for sample in self.named(name).filter(|sample| sample.count() > 0) {
             *totals.entry(sample.label(label).to_owned()).or_default() += sample.count();
         }
         totals

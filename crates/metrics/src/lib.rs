@@ -12,17 +12,19 @@
 //! ```
 
 mod exposition;
-mod names;
+pub mod names;
 mod process;
 mod record;
 mod recorder;
+mod source;
 mod summary;
 
 pub use exposition::{Exposition, Sample};
 pub use names::{Kind, METRICS, Metric};
 pub use record::{
     Admission, CacheCounter, CacheLookup, CallMeter, CallTimer, admission, cache_entries,
-    egress_open_breakers, egress_received, egress_request, security_block,
+    egress_received, egress_request, security_block,
 };
 pub use recorder::Recorder;
+pub use source::GaugeSource;
 pub use summary::{CallStats, blocks, calls};

@@ -37,18 +37,43 @@ pub struct Metric {
 
 pub(crate) const CALL_DURATION: &str = "mcp_server_operation_duration_seconds";
 pub(crate) const CALLS_IN_FLIGHT: &str = "mcp_calls_in_flight";
-pub(crate) const ADMISSIONS: &str = "mcp_admissions_total";
-pub(crate) const SECURITY_BLOCKS: &str = "mcp_security_blocks_total";
+/// Calls that arrived, by decision.
+pub const ADMISSIONS: &str = "mcp_admissions_total";
+/// Calls that the policy refused, by reason.
+pub const SECURITY_BLOCKS: &str = "mcp_security_blocks_total";
 pub(crate) const CACHE_LOOKUPS: &str = "mcp_cache_lookups_total";
 pub(crate) const CACHE_ENTRIES: &str = "mcp_cache_entries";
-pub(crate) const EGRESS_DURATION: &str = "mcp_egress_request_duration_seconds";
-pub(crate) const EGRESS_BYTES: &str = "mcp_egress_received_bytes_total";
-pub(crate) const EGRESS_BREAKERS: &str = "mcp_egress_open_breakers";
+/// Time of outgoing HTTP requests, by outcome.
+pub const EGRESS_DURATION: &str = "mcp_egress_request_duration_seconds";
+/// Bytes received from other machines.
+pub const EGRESS_BYTES: &str = "mcp_egress_received_bytes_total";
+/// Hosts that are not asked for now.
+pub const EGRESS_BREAKERS: &str = "mcp_egress_open_breakers";
 pub(crate) const BUILD_INFO: &str = "mcp_build_info";
 pub(crate) const PROCESS_START: &str = "process_start_time_seconds";
 pub(crate) const PROCESS_CPU: &str = "process_cpu_seconds_total";
 pub(crate) const PROCESS_MEMORY: &str = "process_resident_memory_bytes";
 pub(crate) const PROCESS_FDS: &str = "process_open_fds";
+
+/// Counters whose label is an enum, with its values: they are shown as 0 before anything is
+/// counted, so that a first increment is seen as one (`rate()` misses a counter's birth).
+pub(crate) const ENUM_COUNTERS: &[(&str, &str, &[&str])] = &[
+    (ADMISSIONS, "decision", DECISIONS),
+    (SECURITY_BLOCKS, "reason", REFUSALS),
+];
+
+/// What becomes of a call on arrival.
+const DECISIONS: &[&str] = &["admitted", "rate_limited", "saturated"];
+
+/// The error codes of calls that the policy refused.
+pub const REFUSALS: &[&str] = &[
+    "path_denied",
+    "command_denied",
+    "egress_denied",
+    "env_denied",
+    "process_denied",
+    "confirmation_required",
+];
 
 /// Every metric there is, by name.
 pub const METRICS: &[Metric] = &[
@@ -92,13 +117,14 @@ pub const METRICS: &[Metric] = &[
         name: EGRESS_BYTES,
         kind: Kind::Counter,
         labels: &[],
-        help: "Bytes of response bodies received, after decompression.",
+        help: "Bytes of response bodies received, after decompression; what commands receive, as it came.",
     },
     Metric {
         name: EGRESS_DURATION,
         kind: Kind::Histogram,
         labels: &["outcome"],
-        help: "Time of an outgoing HTTP request with its redirects, in seconds, by outcome.",
+        help: "Time of an outgoing HTTP request with its redirects, in seconds, by outcome; of a \
+               command's, until its connection stands.",
     },
     Metric {
         name: SECURITY_BLOCKS,

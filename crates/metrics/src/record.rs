@@ -188,12 +188,6 @@ pub fn egress_received(bytes: u64) {
     counter!(names::EGRESS_BYTES).increment(bytes);
 }
 
-/// Says how many hosts are not asked because they failed too often.
-pub fn egress_open_breakers(count: u64) {
-    installed();
-    gauge!(names::EGRESS_BREAKERS).set(lossy(count));
-}
-
 /// A count as a gauge's value: exact up to 2^53.
 #[expect(
     clippy::as_conversions,

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::names::{self, Kind, METRICS};
-use crate::process;
+use crate::names::{self, ENUM_COUNTERS, Kind, METRICS};
+use crate::{process, source};
 
 /// Upper bounds of the duration buckets, in seconds: 50 µs to two minutes.
 const DURATION_BUCKETS: &[f64] = &[
@@ -35,6 +35,7 @@ impl Recorder {
         let recorder = installed();
         metrics::gauge!(names::BUILD_INFO, "version" => self.version).set(1.0);
         process::record();
+        source::record();
         recorder.render()
     }
 }
@@ -54,6 +55,7 @@ pub(crate) fn installed() -> &'static PrometheusHandle {
         let handle = recorder.handle();
         if metrics::set_global_recorder(recorder).is_ok() {
             describe();
+            start_at_zero();
         }
         handle
     })
@@ -69,6 +71,16 @@ pub(crate) fn observed() {
     }
 }
 
+fn start_at_zero() {
+    for (name, label, values) in ENUM_COUNTERS {
+        for value in *values {
+            metrics::counter!(*name, *label => *value).absolute(0);
+        }
+    }
+    metrics::counter!(names::EGRESS_BYTES).absolute(0);
+    metrics::gauge!(names::CALLS_IN_FLIGHT).increment(0.0);
+}
+
 fn describe() {
     for metric in METRICS {
         match metric.kind {
@@ -76,5 +88,28 @@ fn describe() {
             Kind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
             Kind::Histogram => metrics::describe_histogram!(metric.name, metric.help),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Exposition;
+
+    #[test]
+    fn shows_what_was_never_counted_as_zero() {
+        let numbers = Exposition::parse(&Recorder::new("test").render());
+        for (name, label, values) in ENUM_COUNTERS {
+            let shown: Vec<_> = numbers
+                .named(name)
+                .map(|sample| sample.label(label))
+                .collect();
+            for value in *values {
+                assert!(shown.contains(value), "{name} lacks {value}");
+            }
+        }
+        assert_eq!(numbers.named(names::EGRESS_BYTES).count(), 1);
+        assert_eq!(numbers.named(names::CALLS_IN_FLIGHT).count(), 1);
+        assert_eq!(numbers.named(names::EGRESS_BREAKERS).count(), 1);
     }
 }

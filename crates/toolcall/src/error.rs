@@ -217,6 +217,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_metrics_know_every_refusal() {
+        let refusals = [
+            Code::PathDenied,
+            Code::CommandDenied,
+            Code::EgressDenied,
+            Code::EnvDenied,
+            Code::ProcessDenied,
+            Code::ConfirmationRequired,
+        ];
+        assert!(refusals.iter().all(|code| code.is_denial()));
+        assert_eq!(refusals.map(Code::as_str), mcp_metrics::names::REFUSALS);
+    }
+
+    #[test]
     fn renders_only_what_applies() {
         let error = ToolError::invalid("limit", "must be between 1 and 200, got 0");
         assert_eq!(

@@ -72,6 +72,37 @@ fn an_allowed_network_is_reached() {
 }
 
 #[test]
+fn robots_txt_is_respected_when_the_operator_says_so() {
+    let rules = "User-agent: omnipotent-mcp\nDisallow: /private\n";
+    let pages = [
+        ("/robots.txt", rules),
+        ("/private", "hidden"),
+        ("/open", "shown"),
+    ];
+    let site = Website::open(&pages.map(|(path, page)| (path, page.to_owned())));
+    let scrape = |path: &str| json!({ "url": site.url(path) });
+    let mut respecting = Setup::default()
+        .with_loopback()
+        .variable("OMNIPOTENT_SCRAPE__ROBOTS", "respect")
+        .stdio(Era::Modern);
+    let refusal = respecting.refused("scrape_webpage_secure", scrape("/private"));
+    assert_eq!(refusal["code"], "egress_denied", "{refusal}");
+    let words = refusal["error"].as_str().unwrap();
+    assert!(words.ends_with("disallows this URL"), "{refusal}");
+    let page = respecting.succeed("scrape_webpage_secure", scrape("/open"));
+    assert_eq!(page["content"], "shown");
+    let asked = json!({ "url": site.url("/private") });
+    assert_eq!(
+        respecting.succeed("http_request_secure", asked)["content"],
+        "hidden"
+    );
+
+    let mut ignoring = Setup::default().with_loopback().stdio(Era::Modern);
+    let page = ignoring.succeed("scrape_webpage_secure", scrape("/private"));
+    assert_eq!(page["content"], "hidden");
+}
+
+#[test]
 fn urls_that_are_no_web_addresses_are_refused() {
     let mut server = Setup::unlimited().stdio(Era::Modern);
     for url in [

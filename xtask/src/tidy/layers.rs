@@ -6,7 +6,7 @@ use crate::workspace::Member;
 /// What each shared crate may use of the others. A crate that is not listed has no place yet.
 const CRATES: &[(&str, &[&str])] = &[
     ("mcp-cache", &["mcp-metrics"]),
-    ("mcp-egress", &["mcp-metrics", "mcp-security"]),
+    ("mcp-egress", &["mcp-cache", "mcp-metrics", "mcp-security"]),
     ("mcp-metrics", &[]),
     ("mcp-ratelimit", &[]),
     ("mcp-sandbox", &[]),

@@ -10,17 +10,15 @@ pub mod page;
 mod render;
 mod tree;
 
-use mcp_egress::{EgressError, HeaderRefusal, ResolveError, UrlRefusal};
+use mcp_egress::{EgressError, HeaderRefusal, POLICY_HINT, ResolveError, UrlRefusal};
 use mcp_toolcall::{Code, ToolError};
 
 pub use page::Page;
 
+/// Bytes of a body that is decoded at once: about a millisecond's work.
+const LARGEST_INLINE: usize = 256 * 1024;
 /// The layer that refuses what the operator's lists and the address policy do not allow.
 const LAYER: &str = "network policy";
-/// What to do about a refusal of the policy.
-const POLICY_HINT: &str = "only public addresses and hosts that the operator allows can be \
-                           reached; the operator opens others with `allow_networks` and \
-                           `allow_hosts`";
 
 /// A URL that may not be requested, and what the caller can do instead.
 fn explain_url(refusal: UrlRefusal) -> ToolError {
@@ -42,7 +40,7 @@ fn explain_header(refusal: &HeaderRefusal) -> ToolError {
 /// A request that brought no answer, and what the caller can do.
 fn explain(error: EgressError) -> ToolError {
     let (code, hint) = advice(&error);
-    let mut explained = ToolError::new(code, with_cause(&error)).with_hint(hint);
+    let mut explained = ToolError::new(code, error.explained()).with_hint(hint);
     if error.is_policy() {
         explained = explained.with_layer(LAYER);
     }
@@ -61,6 +59,10 @@ fn advice(error: &EgressError) -> (Code, &'static str) {
             source: ResolveError::Refused { .. },
             ..
         } => (Code::EgressDenied, POLICY_HINT),
+        EgressError::Robots { .. } => (
+            Code::EgressDenied,
+            "read another page; the operator has robots.txt respected with `scrape.robots`",
+        ),
         EgressError::TimedOut { .. } | EgressError::TooSlow { .. } => (
             Code::TimedOut,
             "allow more time, or ask the server for less",
@@ -69,7 +71,7 @@ fn advice(error: &EgressError) -> (Code, &'static str) {
             Code::TooLarge,
             "ask another URL; no argument raises this limit",
         ),
-        EgressError::Client { .. } | EgressError::ClientPanicked => (
+        EgressError::Client { .. } | EgressError::Panicked => (
             Code::Internal,
             "no request can be made now; tell the operator",
         ),
@@ -87,22 +89,15 @@ fn advice(error: &EgressError) -> (Code, &'static str) {
     }
 }
 
-/// The error and its cause, where the cause helps the caller; other causes are for the log.
-fn with_cause(error: &EgressError) -> String {
-    let cause = match error {
-        EgressError::Resolve { source, .. } => source.to_string(),
-        EgressError::Redirect { source, .. } => source.to_string(),
-        EgressError::Tls { source, .. } => source.to_string(),
-        EgressError::Client { .. }
-        | EgressError::ClientPanicked
-        | EgressError::BreakerOpen { .. }
-        | EgressError::Connect { .. }
-        | EgressError::Transport { .. }
-        | EgressError::HeadTooLarge { .. }
-        | EgressError::TimedOut { .. }
-        | EgressError::TooSlow { .. }
-        | EgressError::TooManyRedirects { .. }
-        | EgressError::Downgrade { .. } => return error.to_string(),
-    };
-    format!("{error}: {cause}")
+/// Runs `work` on a body of that many bytes: large ones beside the one thread that answers calls.
+async fn off_thread<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ToolError> {
+    if bytes <= LARGEST_INLINE {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        ToolError::new(Code::Internal, "the response could not be worked on").with_source(error)
+    })
 }

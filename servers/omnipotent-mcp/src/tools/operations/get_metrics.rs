@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use mcp_metrics::names::{
+    ADMISSIONS, EGRESS_BREAKERS, EGRESS_BYTES, EGRESS_DURATION, SECURITY_BLOCKS,
+};
 use mcp_metrics::{CallStats, Exposition, Recorder};
 use mcp_toolcall::{Caching, Call, Effects, Tool, ToolError, ToolSpec};
 use schemars::JsonSchema;
@@ -73,9 +76,9 @@ impl HttpNumbers {
     /// Reads them from an exposition.
     pub fn read(numbers: &Exposition) -> Self {
         Self {
-            requests: numbers.totals_by("mcp_egress_request_duration_seconds_count", "outcome"),
-            received_bytes: numbers.total("mcp_egress_received_bytes_total"),
-            open_breakers: numbers.total("mcp_egress_open_breakers"),
+            requests: numbers.totals_by(&format!("{EGRESS_DURATION}_count"), "outcome"),
+            received_bytes: numbers.total(EGRESS_BYTES),
+            open_breakers: numbers.total(EGRESS_BREAKERS),
         }
     }
 }
@@ -115,7 +118,7 @@ impl Tool for GetMetrics {
     async fn run(&self, (): (), _: &Call) -> Result<Reply, ToolError> {
         let cache = self.caches.report();
         let numbers = Exposition::parse(&self.recorder.render());
-        let security_blocks = numbers.totals_by("mcp_security_blocks_total", "reason");
+        let security_blocks = numbers.totals_by(SECURITY_BLOCKS, "reason");
         let tools = mcp_metrics::calls(&numbers);
         Ok(Reply {
             tools: tools
@@ -126,7 +129,7 @@ impl Tool for GetMetrics {
             security_blocks,
             cache,
             http: HttpNumbers::read(&numbers),
-            rate_limit: numbers.totals_by("mcp_admissions_total", "decision"),
+            rate_limit: numbers.totals_by(ADMISSIONS, "decision"),
         })
     }
 }

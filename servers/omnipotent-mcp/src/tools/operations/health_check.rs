@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use mcp_metrics::names::EGRESS_BREAKERS;
 use mcp_metrics::{Exposition, Recorder};
 use mcp_sandbox::Runner;
 use mcp_security::paths::Roots;
@@ -122,7 +123,7 @@ impl Tool for HealthCheck {
         let cache_stats = self.caches.report();
         let numbers = Exposition::parse(&self.recorder.render());
         let calls = mcp_metrics::calls(&numbers);
-        let breakers = numbers.total("mcp_egress_open_breakers");
+        let breakers = numbers.total(EGRESS_BREAKERS);
         let checks = vec![
             self.cpu(),
             self.memory(),

@@ -14,7 +14,7 @@ use mcp_toolcall::{Caching, Call, Change, Effects, Reach, Tool, ToolError, ToolS
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{charset, explain, explain_header, explain_url};
+use super::{charset, explain, explain_header, explain_url, off_thread};
 
 /// Wire bytes kept free for the names of fields and for numbers.
 const FRAME: usize = 4096;
@@ -162,7 +162,8 @@ impl Tool for HttpRequestSecure {
 
     async fn run(&self, request: Request, call: &Call) -> Result<Reply, ToolError> {
         let response = self.egress.send(request).await.map_err(explain)?;
-        Ok(Reply::new(&response, call.reply_budget))
+        let budget = call.reply_budget;
+        off_thread(response.body.len(), move || Reply::new(&response, budget)).await
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_cache::{Cache, CacheConfig};
-use mcp_egress::{Completeness, Egress, Request, RequestHeaders, Response, VettedUrl};
+use mcp_egress::{Completeness, Egress, Request, RequestHeaders, Response, Robots, VettedUrl};
 use mcp_toolcall::bounded::{Int, Text};
 use mcp_toolcall::{Caching, Call, Code, Effects, Tool, ToolError, ToolSpec};
 use schemars::JsonSchema;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use self::reply::Reply;
 use super::page::{Markup, Page, PageError, Parsers};
 use super::render::{self, Format, Selector, Wish};
-use super::{charset, explain, explain_header, explain_url};
+use super::{charset, explain, explain_header, explain_url, off_thread};
 
 /// What a browser sends, so that servers choose HTML.
 const ACCEPT: &str = "text/html,application/xhtml+xml;q=0.9,text/plain;q=0.8,*/*;q=0.5";
@@ -37,6 +37,9 @@ pub struct ScrapeConfig {
     pub cache: CacheConfig,
     /// Pages parsed at the same time. Default: 2.
     pub parsers: usize,
+    /// Whether a page is fetched only if its site's robots.txt (RFC 9309) lets it: "ignore" or
+    /// "respect". Its groups are matched against the name in `egress.user_agent`. Default "ignore".
+    pub robots: Robots,
 }
 
 impl Default for ScrapeConfig {
@@ -47,6 +50,7 @@ impl Default for ScrapeConfig {
             cache_ttl: Duration::from_mins(5),
             cache: CacheConfig::default(),
             parsers: 2,
+            robots: Robots::Ignore,
         }
     }
 }
@@ -61,6 +65,7 @@ pub struct ScrapeWebpageSecure {
     max_page_bytes: u64,
     timeout: Duration,
     cache_ttl: Duration,
+    robots: Robots,
 }
 
 impl ScrapeWebpageSecure {
@@ -73,6 +78,7 @@ impl ScrapeWebpageSecure {
             max_page_bytes: config.max_page_bytes,
             timeout: config.timeout,
             cache_ttl: config.cache_ttl,
+            robots: config.robots,
         }
     }
 }
@@ -178,11 +184,12 @@ impl ScrapeWebpageSecure {
             headers,
             timeout: self.timeout,
             max_body_bytes: self.max_page_bytes,
+            robots: self.robots,
             ..Request::get(url.clone())
         };
         let response = self.egress.send(request).await.map_err(explain)?;
-        let page = Arc::new(read(&response)?);
         let ttl = lifetime(&response).min(self.cache_ttl);
+        let page = Arc::new(off_thread(response.body.len(), move || read(&response)).await??);
         if !ttl.is_zero() {
             self.pages.insert(key, ttl, page.clone()).await;
         }
