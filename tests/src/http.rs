@@ -50,6 +50,12 @@ impl Http {
         wire::exchange(self.ops, &format!("GET {path} HTTP/1.1"), b"")
     }
 
+    /// Gets a page of the operations endpoint with further fields in the head.
+    #[track_caller]
+    pub fn get_ops_with(&self, path: &str, fields: &str) -> HttpAnswer {
+        wire::exchange(self.ops, &format!("GET {path} HTTP/1.1\n{fields}"), b"")
+    }
+
     /// Sends `body` to `/mcp` with the fields of `head`, which starts with the HTTP method.
     #[track_caller]
     pub fn exchange(&self, head: &str, body: &[u8]) -> HttpAnswer {

@@ -91,18 +91,24 @@ impl Setup {
     /// Starts it on HTTP, on free ports of loopback, guarded by a token.
     #[track_caller]
     pub fn http(self) -> Http {
-        self.http_on(true)
+        self.http_on("127.0.0.1:0", true)
+    }
+
+    /// Starts it on HTTP on this address, guarded by a token.
+    #[track_caller]
+    pub fn http_at(self, listen: &str) -> Http {
+        self.http_on(listen, true)
     }
 
     /// Starts it on HTTP with `--no-auth`.
     #[track_caller]
     pub fn http_without_token(self) -> Http {
-        self.arguments(&["--no-auth"]).http_on(false)
+        self.arguments(&["--no-auth"]).http_on("127.0.0.1:0", false)
     }
 
     #[track_caller]
-    fn http_on(self, is_guarded: bool) -> Http {
-        let setup = self.arguments(&["--http", "127.0.0.1:0", "--ops", "127.0.0.1:0"]);
+    fn http_on(self, listen: &str, is_guarded: bool) -> Http {
+        let setup = self.arguments(&["--http", listen, "--ops", "127.0.0.1:0"]);
         let (process, _input, _output) = Process::start(&mut setup.command());
         Http::new(setup.stage, process, is_guarded)
     }

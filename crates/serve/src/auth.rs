@@ -35,20 +35,18 @@ pub(crate) struct Token(String);
 impl Token {
     /// Reads the token file, making it with mode 0600 when there is none.
     pub(crate) fn open_or_create(path: &Path) -> Result<Self, ServeError> {
-        let failed = |reason| move |source| token_error(path, reason, Some(source));
+        match Self::open(path)? {
+            Some(token) => Ok(token),
+            None => Self::create(path),
+        }
+    }
+
+    /// Reads the token file, if there is one.
+    pub(crate) fn open(path: &Path) -> Result<Option<Self>, ServeError> {
         match fs::symlink_metadata(path) {
-            Ok(_) => Self::read(path),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if let Some(parent) = path.parent() {
-                    let mut builder = fs::DirBuilder::new();
-                    builder.recursive(true).mode(0o700);
-                    builder
-                        .create(parent)
-                        .map_err(failed("its directory cannot be made"))?;
-                }
-                Self::create(path)
-            }
-            Err(error) => Err(failed("it cannot be looked at")(error)),
+            Ok(_) => Self::read(path).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(token_error(path, "it cannot be looked at", Some(error))),
         }
     }
 
@@ -57,24 +55,29 @@ impl Token {
         &self.0
     }
 
+    /// The token is written aside and linked into its place, so that nobody finds half of it.
     fn create(path: &Path) -> Result<Self, ServeError> {
-        let mut bytes = [0_u8; TOKEN_BYTES];
-        getrandom::fill(&mut bytes).map_err(|_| ServeError::Random)?;
-        let text = bytes
-            .iter()
-            .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(0o600);
-        let written = options.open(path).and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.write_all(b"\n")?;
-            file.sync_all()
-        });
-        match written {
+        let failed = |reason| move |source| token_error(path, reason, Some(source));
+        if let Some(parent) = path.parent() {
+            let mut builder = fs::DirBuilder::new();
+            builder.recursive(true).mode(0o700);
+            builder
+                .create(parent)
+                .map_err(failed("its directory cannot be made"))?;
+        }
+        let text = random_hex()?;
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(format!(".{}", random_hex()?));
+        let aside = PathBuf::from(aside);
+        let placed = write_private(&aside, &text).and_then(|()| fs::hard_link(&aside, path));
+        if let Err(error) = fs::remove_file(&aside) {
+            tracing::debug!(%error, "the token written aside was not removed");
+        }
+        match placed {
             Ok(()) => Ok(Self(text)),
             // Another server of the same user was faster.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::read(path),
-            Err(error) => Err(token_error(path, "it cannot be written", Some(error))),
+            Err(error) => Err(failed("it cannot be written")(error)),
         }
     }
 
@@ -127,6 +130,22 @@ impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Token([masked])")
     }
+}
+
+fn random_hex() -> Result<String, ServeError> {
+    let mut bytes = [0_u8; TOKEN_BYTES];
+    getrandom::fill(&mut bytes).map_err(|_| ServeError::Random)?;
+    let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
+    Ok(digits.collect())
+}
+
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    let mut file = options.open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()
 }
 
 fn token_error(path: &Path, reason: &'static str, source: Option<io::Error>) -> ServeError {

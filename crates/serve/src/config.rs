@@ -105,6 +105,10 @@ where
             continue;
         };
         let origin = Origin::Environment(format!("{}{key}", sources.prefix));
+        // What a shell or a compose file leaves empty is not set.
+        if value.is_empty() {
+            continue;
+        }
         let Some(value) = value.to_str() else {
             let problem = "the value is not valid UTF-8".to_owned();
             return Err(ConfigError::Invalid { origin, problem });

@@ -1,6 +1,6 @@
 //! Streamable HTTP at `/mcp`, for both protocol eras.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,11 +32,11 @@ pub(crate) fn routes(
 ) -> Router {
     let sessions = Arc::new(session_manager(&config.http));
     let transport = StreamableHttpServerConfig::default()
-        .with_allowed_hosts(config.http.allowed_hosts.clone())
+        .with_allowed_hosts(hosts(&config.http, address))
         .with_allowed_origins(origins(&config.http, address))
         .enforce_origin_validation()
         .with_json_response(true)
-        .with_max_request_body_bytes(config.transport.max_message_bytes)
+        .with_max_request_body_bytes(config.transport.max_message_bytes.get())
         .with_cancellation_token(stop);
     let service = StreamableHttpService::new(
         move || Ok(handler.clone()),
@@ -48,7 +48,7 @@ pub(crate) fn routes(
         max: config.http.max_sessions,
     };
     let bodies = Bodies {
-        max_bytes: config.transport.max_message_bytes,
+        max_bytes: config.transport.max_message_bytes.get(),
         timeout: config.http.body_timeout,
     };
     Router::new()
@@ -56,6 +56,17 @@ pub(crate) fn routes(
         .layer(middleware::from_fn_with_state(places, bound_sessions))
         .layer(middleware::from_fn_with_state(bodies, read_body))
         .layer(middleware::from_fn_with_state(token, auth::require))
+}
+
+/// The configured hosts and the address listened on, unless that is every address. An address is
+/// no name that could be made to lead here.
+fn hosts(config: &HttpConfig, address: SocketAddr) -> Vec<String> {
+    let own = match address.ip() {
+        ip if ip.is_unspecified() => None,
+        IpAddr::V4(ip) => Some(ip.to_string()),
+        IpAddr::V6(ip) => Some(format!("[{ip}]")),
+    };
+    config.allowed_hosts.iter().cloned().chain(own).collect()
 }
 
 /// The configured origins and the server's own, which serves no page that could misuse it.

@@ -8,7 +8,7 @@
 //!
 //! ```no_run
 //! # async fn example(pipeline: mcp_toolcall::Pipeline) -> Result<(), mcp_serve::ServeError> {
-//! use mcp_serve::{Access, Identity, ServeConfig, Stop};
+//! use mcp_serve::{Access, Identity, MissingToken, ServeConfig, Stop};
 //!
 //! let identity = Identity {
 //!     name: "example-mcp",
@@ -18,7 +18,7 @@
 //!     ops_port: 9900,
 //! };
 //! let config = ServeConfig::default();
-//! let access = Access::prepare(identity.name, &config, &[])?;
+//! let access = Access::prepare(identity.name, &config, &[], MissingToken::Make)?;
 //! let recorder = mcp_metrics::Recorder::new(identity.version);
 //! mcp_serve::run(identity, config, access, (pipeline, recorder), Stop::on_signals()?).await
 //! # }
@@ -28,6 +28,7 @@ mod auth;
 pub mod config;
 mod error;
 mod handler;
+mod hosts;
 mod http;
 mod listener;
 mod memory;
@@ -43,7 +44,7 @@ mod telemetry;
 pub use error::ServeError;
 pub use memory::give_back_large_blocks;
 pub use reference::reference;
-pub use run::{Access, Identity, run};
+pub use run::{Access, Identity, MissingToken, run};
 pub use settings::{
     HttpConfig, LogConfig, LogFormat, LogLevel, OpsConfig, ServeConfig, TransportConfig,
 };

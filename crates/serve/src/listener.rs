@@ -1,9 +1,13 @@
-//! An HTTP/1.1 listener with bounds: connections at once, time for a request's head, an end.
+//! An HTTP/1.1 listener with bounds: connections at once, time for a request's head and for
+//! reading its response, an end.
 
+mod impatient;
+
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Router, middleware};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -11,21 +15,36 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::hosts;
+use impatient::Impatient;
+
 /// Time a client has to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Pause after the kernel refused to hand over a connection, e.g. for lack of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves `app` until `stop` fires, then gives open requests `grace` to end.
+/// What connections may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Connections at once.
+    pub(crate) max_connections: NonZeroUsize,
+    /// Time in which a client must read what is sent to it.
+    pub(crate) write_timeout: Duration,
+    /// Time that open requests have to end once the server stops.
+    pub(crate) grace: Duration,
+}
+
+/// Serves `app` until `stop` fires.
 pub(crate) async fn serve(
     listener: TcpListener,
     app: Router,
-    max_connections: usize,
+    bounds: Bounds,
     stop: CancellationToken,
-    grace: Duration,
 ) {
-    let places = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
+    let app = app.layer(middleware::from_fn(hosts::require_one));
+    let places = bounds.max_connections.get().min(Semaphore::MAX_PERMITS);
+    let places = Arc::new(Semaphore::new(places));
     let mut connections = JoinSet::new();
     loop {
         let next = async {
@@ -39,6 +58,8 @@ pub(crate) async fn serve(
         };
         match accepted {
             Ok((stream, _)) => {
+                let stream = no_delay(stream);
+                let stream = Impatient::new(stream, bounds.write_timeout);
                 let connection = serve_connection(stream, app.clone(), stop.clone());
                 connections.spawn(async move {
                     connection.await;
@@ -52,15 +73,22 @@ pub(crate) async fn serve(
         }
     }
     let all_closed = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(grace, all_closed).await.is_err() {
+    if tokio::time::timeout(bounds.grace, all_closed)
+        .await
+        .is_err()
+    {
         tracing::debug!("open requests were cut off");
     }
 }
 
-async fn serve_connection(stream: TcpStream, app: Router, stop: CancellationToken) {
+fn no_delay(stream: TcpStream) -> TcpStream {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY was not set");
     }
+    stream
+}
+
+async fn serve_connection(stream: Impatient<TcpStream>, app: Router, stop: CancellationToken) {
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder
         .timer(TokioTimer::new())

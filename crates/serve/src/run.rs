@@ -1,8 +1,9 @@
 //! From a built pipeline to a served one, and back to nothing in an orderly way.
 
+use std::error::Error;
 use std::ffi::OsString;
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::auth::{self, Token};
 use crate::handler::Handler;
+use crate::listener::Bounds;
+use crate::settings::DEFAULT_WRITE_TIMEOUT;
 use crate::stdio::Lines;
 use crate::stdio::hang_up::hung_up;
 use crate::{ServeConfig, ServeError, Stop, http, listener, ops};
@@ -50,9 +53,18 @@ pub struct Access {
     token_file: Option<PathBuf>,
 }
 
+/// What becomes of a token file that does not exist yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MissingToken {
+    /// It is made, with mode 0600.
+    Make,
+    /// It is left for the server that will serve.
+    Leave,
+}
+
 impl Access {
-    /// Reads or makes the bearer token when the configuration asks for one. `environment` tells
-    /// where the user's state directory is.
+    /// Reads the bearer token, or makes it, when the configuration asks for one. `environment`
+    /// tells where the user's state directory is.
     ///
     /// # Errors
     /// When the token file cannot be used, or when nothing would guard a public address.
@@ -60,6 +72,7 @@ impl Access {
         server: &str,
         config: &ServeConfig,
         environment: &[(OsString, OsString)],
+        missing: MissingToken,
     ) -> Result<Self, ServeError> {
         let Some(address) = config.http.listen else {
             return Ok(Self {
@@ -86,9 +99,12 @@ impl Access {
             Some(path) => path.clone(),
             None => auth::default_path(server, variable("XDG_STATE_HOME"), variable("HOME"))?,
         };
-        let token = Token::open_or_create(&path)?;
+        let token = match missing {
+            MissingToken::Make => Some(Token::open_or_create(&path)?),
+            MissingToken::Leave => Token::open(&path)?,
+        };
         Ok(Self {
-            token: Some(token),
+            token,
             token_file: Some(path),
         })
     }
@@ -96,6 +112,18 @@ impl Access {
     /// The file that holds the token.
     pub fn token_file(&self) -> Option<&Path> {
         self.token_file.as_deref()
+    }
+
+    /// Nothing is served unguarded because its token was left unmade.
+    fn guard(self, config: &ServeConfig) -> Result<Option<Token>, ServeError> {
+        match (self.token, self.token_file) {
+            (None, Some(path)) if config.http.auth => Err(ServeError::Token {
+                path,
+                reason: "it was not made",
+                source: None,
+            }),
+            (token, _) => Ok(token),
+        }
     }
 
     /// The token, so that replies can be kept free of it.
@@ -124,7 +152,7 @@ pub async fn run(
     let handler = Handler::new(
         identity,
         pipeline,
-        config.transport.max_message_bytes,
+        config.transport.max_message_bytes.get(),
         caller,
     );
     if let Some(address) = config.http.listen {
@@ -136,7 +164,8 @@ pub async fn run(
             access.token_file.as_deref(),
             ops.as_ref(),
         );
-        serve_http(handler, &config, access, listener, stop.token()).await;
+        let token = access.guard(&config)?;
+        serve_http(handler, &config, token, listener, stop.token()).await;
     } else {
         let _ops = start_ops(identity, &config, recorder, stop.token()).await?;
         serve_stdio(handler, &config, stop.token()).await;
@@ -147,7 +176,7 @@ pub async fn run(
 async fn serve_http(
     handler: Handler,
     config: &ServeConfig,
-    access: Access,
+    token: Option<Token>,
     listener: TcpListener,
     stop: &CancellationToken,
 ) {
@@ -159,17 +188,15 @@ async fn serve_http(
         handler.clone(),
         config,
         address,
-        access.token,
+        token,
         sessions_end.clone(),
     );
-    let grace = config.transport.stop_grace + CANCEL_GRACE;
-    let serving = listener::serve(
-        listener,
-        app,
-        config.http.max_connections,
-        stop.clone(),
-        grace,
-    );
+    let bounds = Bounds {
+        max_connections: config.http.max_connections,
+        write_timeout: config.http.write_timeout,
+        grace: config.transport.stop_grace + CANCEL_GRACE,
+    };
+    let serving = listener::serve(listener, app, bounds, stop.clone());
     let draining = async {
         stop.cancelled().await;
         drain(&handler, config.transport.stop_grace).await;
@@ -186,7 +213,7 @@ async fn serve_stdio(handler: Handler, config: &ServeConfig, stop: &Cancellation
     let lines = Lines::new(
         reader,
         writer,
-        config.transport.max_message_bytes,
+        config.transport.max_message_bytes.get(),
         ended.clone(),
     );
     let service = CancellationToken::new();
@@ -264,20 +291,20 @@ async fn start_ops(
         Ok(listener) => listener,
         Err(error) if on_http && config.ops.listen.is_some() => return Err(error),
         Err(error) => {
-            tracing::warn!(%error, %address, "no operations endpoint: the address cannot be had");
+            let error: &dyn Error = &error;
+            tracing::warn!(error, %address, "no operations endpoint: the address cannot be had");
             return Ok(None);
         }
     };
     let address = listener.local_addr().unwrap_or(address);
     tracing::info!(%address, "operations endpoint");
-    let app = ops::routes(recorder);
-    let serving = listener::serve(
-        listener,
-        app,
-        ops::MAX_CONNECTIONS,
-        stop.clone(),
-        Duration::ZERO,
-    );
+    let app = ops::routes(recorder, config.ops.allowed_hosts.clone());
+    let bounds = Bounds {
+        max_connections: ops::MAX_CONNECTIONS,
+        write_timeout: DEFAULT_WRITE_TIMEOUT,
+        grace: Duration::ZERO,
+    };
+    let serving = listener::serve(listener, app, bounds, stop.clone());
     Ok(Some(Ops {
         address,
         _serving: spawn(serving),
@@ -303,10 +330,11 @@ fn announce(
     let Ok(address) = listener.local_addr() else {
         return;
     };
+    let address = reachable(address);
     let Identity { name, version, .. } = identity;
     let short = name.strip_suffix("-mcp").unwrap_or(name);
     let mut lines = vec![format!("{name} {version} serves http://{address}/mcp")];
-    lines.extend(ops.map(|ops| format!("metrics    http://{}/metrics", ops.address)));
+    lines.extend(ops.map(|ops| format!("metrics    http://{}/metrics", reachable(ops.address))));
     let mut header = String::new();
     if let Some(path) = token_file.map(Path::display) {
         lines.push(format!("token      {path}"));
@@ -319,6 +347,17 @@ fn announce(
     if let Err(error) = std::io::stderr().write_all(text.as_bytes()) {
         tracing::debug!(%error, "standard error is closed");
     }
+}
+
+/// The loopback address stands for every address, which nobody can connect to.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
 }
 
 /// Spawns a task that is aborted when its handle is dropped.

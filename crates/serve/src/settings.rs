@@ -1,11 +1,15 @@
 //! What can be configured about serving. Every field has a default and says it.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// [`HttpConfig::write_timeout`] when none is configured.
+pub(crate) const DEFAULT_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How a server is reached: the sections of its configuration that this crate owns.
 #[derive(Debug, Clone, Default)]
@@ -23,7 +27,7 @@ pub struct ServeConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct TransportConfig {
     /// Largest message in or out, in bytes. Default 16 MiB.
-    pub max_message_bytes: usize,
+    pub max_message_bytes: NonZeroUsize,
     /// How long running calls may go on once the server is told to stop, e.g. "200ms".
     /// Default 200 ms; then they are cancelled.
     #[serde(with = "humantime_serde")]
@@ -34,7 +38,7 @@ pub struct TransportConfig {
 impl Default for TransportConfig {
     fn default() -> Self {
         Self {
-            max_message_bytes: 16 * 1024 * 1024,
+            max_message_bytes: const { NonZeroUsize::new(16 * 1024 * 1024).unwrap() },
             stop_grace: Duration::from_millis(200),
         }
     }
@@ -53,8 +57,8 @@ pub struct HttpConfig {
     /// Default: `token` in the server's folder under the user's state directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_file: Option<PathBuf>,
-    /// Values of the `Host` header that are served, with or without port.
-    /// Default: localhost, 127.0.0.1 and `[::1]`.
+    /// Values of the `Host` header that are served besides the address listened on, with or without
+    /// port. Default: localhost, 127.0.0.1 and `[::1]`.
     pub allowed_hosts: Vec<String>,
     /// Values of the `Origin` header that are served, e.g. `https://app.example:443`.
     /// Default: none but the server's own.
@@ -63,8 +67,13 @@ pub struct HttpConfig {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub body_timeout: Duration,
+    /// Time in which a client must read what is sent to it, or at least 256 KiB of it, e.g. "30s".
+    /// Default 30 seconds; then its connection ends.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub write_timeout: Duration,
     /// Connections at once; more wait in the kernel's queue. Default 512.
-    pub max_connections: usize,
+    pub max_connections: NonZeroUsize,
     /// Sessions of initialize-era clients at once. Default 256.
     pub max_sessions: usize,
     /// How long such a session may be idle, e.g. "30m". Default 30 minutes.
@@ -84,7 +93,8 @@ impl Default for HttpConfig {
                 .to_vec(),
             allowed_origins: Vec::new(),
             body_timeout: Duration::from_secs(30),
-            max_connections: 512,
+            max_connections: const { NonZeroUsize::new(512).unwrap() },
+            write_timeout: DEFAULT_WRITE_TIMEOUT,
             max_sessions: 256,
             session_idle: Duration::from_mins(30),
         }
@@ -99,6 +109,9 @@ pub struct OpsConfig {
     /// with HTTP, none with stdio.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<SocketAddr>,
+    /// Names in the `Host` header that are served besides localhost and addresses, e.g. the name
+    /// of the container that a scraper asks. Default: none.
+    pub allowed_hosts: Vec<String>,
 }
 
 /// The log, on standard error.

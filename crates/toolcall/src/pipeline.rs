@@ -1,6 +1,7 @@
 //! One call from its arrival to its answer, top to bottom.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,7 +26,7 @@ use crate::{Caching, Call, Caller, Catalog, Code, Sanitiser, Sanitized, ToolErro
 pub struct PipelineConfig {
     /// Calls in progress at once, of all callers; more are refused with `unavailable`.
     /// Default 256.
-    pub max_in_flight: usize,
+    pub max_in_flight: NonZeroUsize,
     /// Longest time a call may run whatever the tool allows, e.g. "15m". Default 15 minutes.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
@@ -35,7 +36,7 @@ pub struct PipelineConfig {
 impl Default for PipelineConfig {
     fn default() -> Self {
         Self {
-            max_in_flight: 256,
+            max_in_flight: const { NonZeroUsize::new(256).unwrap() },
             max_deadline: Duration::from_mins(15),
         }
     }
@@ -78,7 +79,7 @@ impl Pipeline {
         replies: ReplyCache,
         sanitiser: Sanitiser,
     ) -> Self {
-        let slots = Semaphore::new(config.max_in_flight.min(Semaphore::MAX_PERMITS));
+        let slots = Semaphore::new(config.max_in_flight.get().min(Semaphore::MAX_PERMITS));
         let replies = Replies {
             cache: replies,
             generations: Generations::of(&catalog),
@@ -140,7 +141,7 @@ impl Pipeline {
             mcp_metrics::admission(Admission::Saturated);
             return Err(
                 ToolError::new(Code::Unavailable, "too many calls are in progress")
-                    .with_limit(u64::try_from(self.config.max_in_flight).unwrap_or(u64::MAX))
+                    .with_limit(u64::try_from(self.config.max_in_flight.get()).unwrap_or(u64::MAX))
                     .with_retry_after(Duration::from_millis(250)),
             );
         };

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use cli::{Cli, Command};
+use mcp_serve::MissingToken;
 use mcp_serve::config::{Loaded, Sources, load};
 use omnipotent_mcp::config::ENVIRONMENT_PREFIX;
 use omnipotent_mcp::server::Start;
@@ -57,7 +58,12 @@ fn serve(cli: &Cli, config: Config, config_file: Option<PathBuf>) -> anyhow::Res
         .build()
         .context("the runtime cannot be started")?;
     let outcome = runtime.block_on(async {
-        let server = Server::build(config, surroundings(config_file)?)?;
+        let missing_token = if cli.check || cli.command.is_some() {
+            MissingToken::Leave
+        } else {
+            MissingToken::Make
+        };
+        let server = Server::build(config, surroundings(config_file, missing_token)?)?;
         if let Some(Command::Reference) = cli.command {
             let catalog = server.pipeline().catalog();
             let reference = mcp_serve::reference::<Config>(catalog, ENVIRONMENT_PREFIX);
@@ -78,8 +84,8 @@ fn configure(cli: &Cli) -> anyhow::Result<(Loaded<Config>, Option<PathBuf>)> {
     let named = |name: &str| {
         environment
             .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, v)| v)
+            .find(|(key, value)| key == name && !value.is_empty())
+            .map(|(_, value)| value)
     };
     let explicit = cli
         .config
@@ -124,8 +130,12 @@ fn default_file(
     }
 }
 
-fn surroundings(config_file: Option<PathBuf>) -> anyhow::Result<Start> {
+fn surroundings(
+    config_file: Option<PathBuf>,
+    missing_token: MissingToken,
+) -> anyhow::Result<Start> {
     Ok(Start {
+        missing_token,
         working_directory: std::env::current_dir().context("there is no working directory")?,
         config_file,
         environment: std::env::vars_os().collect(),

@@ -11,7 +11,7 @@ use mcp_security::commands::CommandsConfigError;
 use mcp_security::names::NameListError;
 use mcp_security::paths::{ProtectedPath, Protection, RootsError, Surroundings, home_directories};
 use mcp_security::redaction::{Redactor, Secret, secrets_in_environment};
-use mcp_serve::{Access, Identity, ServeConfig, ServeError, Stop};
+use mcp_serve::{Access, Identity, MissingToken, ServeConfig, ServeError, Stop};
 use mcp_toolcall::{Pipeline, Sanitiser, reply_cache};
 
 use crate::Config;
@@ -39,6 +39,8 @@ pub struct Start {
     pub config_file: Option<PathBuf>,
     /// The environment.
     pub environment: Vec<(OsString, OsString)>,
+    /// What becomes of a bearer token that does not exist yet.
+    pub missing_token: MissingToken,
     /// The text of `/etc/passwd`, which tells home directories; empty when there is none.
     pub passwd: String,
 }
@@ -82,7 +84,12 @@ impl Server {
     /// Names the section that cannot be used.
     pub fn build(mut config: Config, start: Start) -> Result<Self, BuildError> {
         let serve = config.serve();
-        let access = Access::prepare(IDENTITY.name, &serve, &start.environment)?;
+        let access = Access::prepare(
+            IDENTITY.name,
+            &serve,
+            &start.environment,
+            start.missing_token,
+        )?;
         let own = own_files(start.config_file.as_deref(), access.token_file());
         config.files.extra_protected.extend(own);
         let mut secrets = secrets_in_environment(&start.environment);
@@ -111,8 +118,10 @@ impl Server {
             scrape: config.scrape,
         });
         let limiter = Limiter::build(&config.rate);
-        let sanitiser =
-            Sanitiser::new(Redactor::build(secrets), config.transport.max_message_bytes);
+        let sanitiser = Sanitiser::new(
+            Redactor::build(secrets),
+            config.transport.max_message_bytes.get(),
+        );
         let pipeline = Pipeline::new(config.calls, catalog, limiter, replies, sanitiser);
         Ok(Self {
             pipeline,

@@ -66,6 +66,30 @@ fn a_value_that_does_not_fit_is_named_with_its_place() {
 }
 
 #[test]
+fn a_bound_of_nothing_is_refused() {
+    for (section, key) in [
+        ("transport", "max_message_bytes"),
+        ("http", "max_connections"),
+        ("calls", "max_in_flight"),
+    ] {
+        check(
+            Setup::default().configuration(&format!("[{section}]\n{key} = 0\n")),
+            &["config.toml", &format!("{section}.{key}")],
+        );
+    }
+}
+
+#[test]
+fn an_empty_variable_is_not_set() {
+    let mut server = Setup::default()
+        .variable("OMNIPOTENT_CONFIG", "")
+        .variable("OMNIPOTENT_HTTP__LISTEN", "")
+        .variable("OMNIPOTENT_LOG__LEVEL", "")
+        .stdio(Era::Modern);
+    server.assert_alive();
+}
+
+#[test]
 fn an_unknown_flag_is_a_usage_error_that_names_it() {
     let (ended, output, errors) = Setup::default().arguments(&["--no-such-flag"]).run();
     assert_eq!((ended, output.as_str()), (Ended::Exited(2), ""));

@@ -59,10 +59,39 @@ fn foreign_hosts_and_origins_are_turned_away() {
     check(&format!("Host: localhost:{port}"), 200);
     check("Host: evil.example", 403);
     check(&format!("Host: evil.example:{port}"), 403);
+    check(
+        &format!("Host: localhost:{port}\nHost: localhost:{port}"),
+        400,
+    );
+    check("Host: localhost\nhost: evil.example", 400);
+    check("Host: ", 400);
     check("Origin: https://evil.example", 403);
     check("Origin: null", 403);
     check("Origin: http://localhost:1", 403);
     check(&format!("Origin: https://localhost:{port}"), 403);
+}
+
+#[test]
+fn what_is_announced_is_served() {
+    for listen in ["0.0.0.0:0", "127.0.0.2:0"] {
+        let mut server = Setup::default().http_at(listen);
+        assert!(!server.address.ip().is_unspecified(), "{}", server.address);
+        let token = server.authorization();
+        assert_eq!(status(&mut server, &token), 200, "{listen}");
+    }
+}
+
+#[test]
+fn a_check_makes_no_token() {
+    let elsewhere = Setup::default().stage;
+    let file = elsewhere.path("home/state/token");
+    let (ended, output, errors) = Setup::default()
+        .variable("OMNIPOTENT_HTTP__TOKEN_FILE", &text(file.clone()))
+        .arguments(&["--http", "127.0.0.1:0", "--check"])
+        .run();
+    assert_eq!((ended, errors.as_str()), (Ended::Exited(0), ""));
+    assert_eq!(output, "the configuration is valid\n");
+    assert!(!file.try_exists().unwrap(), "the token was made");
 }
 
 #[test]

@@ -33,6 +33,37 @@ fn probes_and_scrapers_are_answered() {
 }
 
 #[test]
+fn a_foreign_page_cannot_read_the_numbers() {
+    let setup = Setup::default().variable("OMNIPOTENT_OPS__ALLOWED_HOSTS", "scraped.example");
+    let server = setup.http();
+    let ask = |fields: &str| server.get_ops_with("/metrics", fields).status;
+    for (fields, expected) in [
+        ("", 200),
+        ("Host: localhost:9931", 200),
+        ("Host: 10.0.0.7:9931", 200),
+        ("Host: scraped.example:9931", 200),
+        ("Host: evil.example:9931", 403),
+        ("Host: localhost\nHost: localhost", 400),
+    ] {
+        assert_eq!(ask(fields), expected, "{fields}");
+    }
+}
+
+#[test]
+fn a_fresh_page_shows_every_counter_whose_labels_are_known() {
+    let page = Setup::default().http().get_ops("/metrics").text();
+    for line in [
+        "mcp_admissions_total{decision=\"rate_limited\"} 0",
+        "mcp_security_blocks_total{reason=\"path_denied\"} 0",
+        "mcp_egress_received_bytes_total 0",
+        "mcp_egress_open_breakers 0",
+        "mcp_calls_in_flight 0",
+    ] {
+        assert!(page.lines().any(|shown| shown == line), "{line} in {page}");
+    }
+}
+
+#[test]
 fn get_metrics_tells_the_same_numbers_as_the_metrics_page() {
     let mut server = Setup::default().http();
     for _ in 0..3 {

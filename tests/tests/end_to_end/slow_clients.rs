@@ -63,6 +63,21 @@ fn the_end_of_input_is_seen_while_nothing_is_read() {
 }
 
 #[test]
+fn a_client_that_does_not_read_loses_its_place() {
+    let setup = Setup::unlimited()
+        .variable("OMNIPOTENT_HTTP__MAX_CONNECTIONS", "1")
+        .variable("OMNIPOTENT_HTTP__WRITE_TIMEOUT", "100ms");
+    // More than the kernel keeps for a connection.
+    setup.stage.file("root/large", vec![b'x'; 7_000_000]);
+    let mut server = setup.http_without_token();
+    let page = json!({ "path": "large", "max_bytes": 7_000_000 });
+    let call = json!({ "name": "read_file_secure", "arguments": page });
+    let unread = server.begin("tools/call", call);
+    server.assert_alive();
+    drop(unread);
+}
+
+#[test]
 fn a_signal_ends_a_server_whose_connections_are_all_taken() {
     let setup = Setup::default().variable("OMNIPOTENT_HTTP__MAX_CONNECTIONS", "2");
     let mut server = setup.http_without_token();

@@ -22,6 +22,24 @@ fn makes_a_private_token_once() {
 }
 
 #[test]
+fn servers_that_start_together_agree_on_one_whole_token() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state/token");
+    let tokens: Vec<String> = std::thread::scope(|scope| {
+        let starts: Vec<_> = (0..16)
+            .map(|_| scope.spawn(|| Token::open_or_create(&path).unwrap().expose().to_owned()))
+            .collect();
+        starts
+            .into_iter()
+            .map(|start| start.join().unwrap())
+            .collect()
+    });
+    assert!(tokens.iter().all(|token| *token == tokens[0]), "{tokens:?}");
+    let left = fs::read_dir(path.parent().unwrap()).unwrap().count();
+    assert_eq!(left, 1, "what was written aside is gone");
+}
+
+#[test]
 fn refuses_a_token_that_others_can_read_and_a_link() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("token");

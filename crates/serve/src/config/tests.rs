@@ -101,6 +101,17 @@ fn a_list_in_a_variable_is_toml_or_has_commas() {
 }
 
 #[test]
+fn an_empty_variable_is_not_set() {
+    let empty = [("T_NAME", ""), ("T_BURST", ""), ("T_LIMITS__REQUESTS", "")];
+    let loaded = load::<Config>(&sources("name = \"file\"", &empty)).unwrap();
+    assert_eq!(
+        (loaded.config.name.as_str(), loaded.config.burst),
+        ("file", None)
+    );
+    assert_eq!(loaded.config.limits, Limits::default());
+}
+
+#[test]
 fn what_is_printed_can_be_read_back() {
     let loaded = load::<Config>(&sources("[limits]\nrequests = 9", &[])).unwrap();
     let text = loaded.print().replace("[masked]", "s3cret");

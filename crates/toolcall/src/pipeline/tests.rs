@@ -219,10 +219,11 @@ async fn refuses_what_is_over_the_rate_or_over_the_places() {
     );
 
     let full = PipelineConfig {
-        max_in_flight: 0,
+        max_in_flight: NonZeroUsize::MIN,
         ..PipelineConfig::default()
     };
     let full = pipeline(full, &RateConfig::default());
+    let _place = full.slots.try_acquire().unwrap();
     assert_eq!(
         ask(&full, "counting", json!({}), &call).await,
         "unavailable"
