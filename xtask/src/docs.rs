@@ -24,6 +24,7 @@ type Block = (&'static str, fn(&Value) -> Result<String>);
 const BLOCKS: &[Block] = &[
     ("tools", tables::tools),
     ("config", tables::config),
+    ("command-rules", tables::command_rules),
     ("metrics", tables::metrics),
 ];
 

@@ -15,111 +15,37 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod config;
 mod environment;
+mod examples;
 mod rules;
 mod script;
 mod unwrap;
 
-use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::sync::Arc;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::names::NameListError;
 use environment::CommandEnvironment;
-use rules::{RULES, Rule, Seen};
+use rules::{Seen, built_in};
 use script::{Invocation, Word};
 
+pub use config::{CommandsConfig, CommandsConfigError};
 pub use environment::{CommandEnvironmentConfig, VariableDenied, VettedEnvironment};
+pub use examples::ExampleError;
+pub use rules::{
+    Condition, Decision, OptionName, Pattern, PatternError, Rule, built_in as built_in_rules,
+};
 pub use script::SyntaxError;
 
 /// Longest command line: one argument of a program is at most 128 KiB with its closing zero byte
 /// (`MAX_ARG_STRLEN`, execve(2)).
 pub const MAX_COMMAND_BYTES: usize = 128 * 1024 - 1;
 
-/// What is refused, and what commands see.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct CommandsConfig {
-    /// Absolute path of the shell that runs command lines. Default `/bin/sh`.
-    pub shell: String,
-    /// Refuse a command line when a program in it is known only as it runs, as in `$X file`.
-    /// Default false: such lines are common, and refusing them stops no determined caller.
-    pub refuse_opaque: bool,
-    /// Ids of built-in rules that are off. Default none.
-    pub disabled_rules: Vec<String>,
-    /// Programs refused by name, whatever their arguments. Default none.
-    pub denied_programs: Vec<String>,
-    /// The environment of commands.
-    pub environment: CommandEnvironmentConfig,
-}
-
-impl Default for CommandsConfig {
-    fn default() -> Self {
-        Self {
-            shell: "/bin/sh".to_owned(),
-            refuse_opaque: false,
-            disabled_rules: Vec::new(),
-            denied_programs: Vec::new(),
-            environment: CommandEnvironmentConfig::default(),
-        }
-    }
-}
-
-/// A mistake in the configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum CommandsConfigError {
-    /// The shell's path is not absolute.
-    #[error("shell `{shell}` is not an absolute path")]
-    RelativeShell {
-        /// The path as written.
-        shell: String,
-    },
-    /// No such rule.
-    #[error("there is no command rule `{id}`")]
-    UnknownRule {
-        /// The id as written.
-        id: String,
-    },
-    /// A list of variables cannot be read.
-    #[error("the list of passed variables is malformed")]
-    Variables {
-        /// The entry.
-        #[source]
-        source: NameListError,
-    },
-}
-
-impl CommandsConfig {
-    /// The policy. `environment` is the server's own, as it was at start.
-    pub fn build(
-        self,
-        environment: Vec<(OsString, OsString)>,
-    ) -> Result<CommandPolicy, CommandsConfigError> {
-        if !self.shell.starts_with('/') {
-            return Err(CommandsConfigError::RelativeShell { shell: self.shell });
-        }
-        if let Some(id) = self
-            .disabled_rules
-            .iter()
-            .find(|id| !RULES.iter().any(|rule| rule.id == **id))
-        {
-            return Err(CommandsConfigError::UnknownRule { id: id.clone() });
-        }
-        let enabled = |rule: &&Rule| !self.disabled_rules.iter().any(|id| id == rule.id);
-        let environment = CommandEnvironment::build(self.environment, environment)
-            .map_err(|source| CommandsConfigError::Variables { source })?;
-        Ok(CommandPolicy(Arc::new(Inner {
-            shell: self.shell,
-            refuse_opaque: self.refuse_opaque,
-            rules: RULES.iter().filter(enabled).collect(),
-            denied_programs: self.denied_programs.into_iter().collect(),
-            environment,
-        })))
-    }
-}
+/// Commands of the shell itself that touch nothing outside it.
+const SHELL_ONLY: [&str; 28] = [
+    ":", "[", "[[", "alias", "break", "cd", "continue", "declare", "echo", "eval", "exit",
+    "export", "false", "local", "printf", "pwd", "read", "readonly", "return", "set", "shift",
+    "test", "trap", "true", "type", "unset", "wait", "typeset",
+];
 
 /// Decides about commands. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -128,9 +54,10 @@ pub struct CommandPolicy(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     shell: String,
-    refuse_opaque: bool,
-    rules: Vec<&'static Rule>,
-    denied_programs: BTreeSet<String>,
+    default: Decision,
+    opaque: Decision,
+    rules: Vec<Rule>,
+    disabled_rules: Vec<String>,
     environment: CommandEnvironment,
 }
 
@@ -168,24 +95,33 @@ impl AllowedCommand {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommandDenied {
     /// A rule refuses it.
-    #[error("`{command}` is refused because it {reason}")]
+    #[error("`{command}` {} because it {reason}", phrase(*decision))]
     Rule {
         /// The rule.
-        rule: &'static str,
+        rule: String,
+        /// Whether it is refused or needs a confirmation.
+        decision: Decision,
         /// Why, as the end of "refused because it …".
-        reason: &'static str,
+        reason: String,
         /// The offending command, quotes removed.
         command: String,
     },
-    /// The operator refuses the program.
-    #[error("the program `{program}` is refused by the configuration")]
-    Program {
-        /// The program.
+    /// No rule allows it, and commands run only when one does.
+    #[error("`{command}` {} because no rule allows it", phrase(*decision))]
+    Unlisted {
+        /// Whether it is refused or needs a confirmation.
+        decision: Decision,
+        /// Its program as it is written.
         program: String,
+        /// The command, quotes removed.
+        command: String,
     },
-    /// A program is known only as it runs.
-    #[error("the command names a program that is known only as it runs")]
-    Opaque,
+    /// A command in it is known only as it runs.
+    #[error("the command line {} because a command in it is known only as it runs", phrase(*decision))]
+    Opaque {
+        /// Whether it is refused or needs a confirmation.
+        decision: Decision,
+    },
     /// The command line cannot be read.
     #[error("the command line cannot be read")]
     Syntax {
@@ -280,32 +216,115 @@ impl CommandPolicy {
         &self,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<VettedEnvironment, VariableDenied> {
-        self.0.environment.vet(variables)
+        let fixed = |name: &str| self.0.default != Decision::Allow && name == "PATH";
+        let variables: Vec<(String, String)> = variables.into_iter().collect();
+        match variables.iter().find(|(name, _)| fixed(name)) {
+            // It says which program a listed name stands for.
+            Some((name, _)) => Err(VariableDenied::Dangerous { name: name.clone() }),
+            None => self.0.environment.vet(variables),
+        }
     }
 
-    /// Holds all commands against the rules; tells whether some program cannot be told.
+    fn rules(&self) -> impl Iterator<Item = &Rule> {
+        let is_on = |rule: &&Rule| !self.0.disabled_rules.contains(&rule.id);
+        built_in().iter().filter(is_on).chain(&self.0.rules)
+    }
+
+    /// Holds all commands against the rules; tells whether some command cannot be told.
     fn judge(&self, invocations: Vec<Invocation>) -> Result<bool, CommandDenied> {
         let all = unwrap::unwrap(invocations).map_err(|source| CommandDenied::Syntax { source })?;
+        let mut unconfirmed = None;
         for invocation in &all.invocations {
-            let seen = Seen::new(invocation, &all.invocations);
-            if let Some(rule) = self.0.rules.iter().find(|rule| (rule.matches)(&seen)) {
-                let command = show(invocation);
-                return Err(CommandDenied::Rule {
-                    rule: rule.id,
-                    reason: rule.reason,
-                    command,
-                });
-            }
-            if self.0.denied_programs.contains(seen.program) {
-                return Err(CommandDenied::Program {
-                    program: seen.program.to_owned(),
-                });
+            match self.decide(invocation, &Seen::new(invocation, &all)) {
+                None => {}
+                Some(denied) if denied.decision() == Decision::Deny => return Err(denied),
+                Some(denied) => unconfirmed = unconfirmed.or(Some(denied)),
             }
         }
-        if all.opaque && self.0.refuse_opaque {
-            return Err(CommandDenied::Opaque);
+        let opaque = all.opaque.then_some(self.0.opaque);
+        match (unconfirmed, opaque) {
+            (_, Some(decision @ Decision::Deny)) | (None, Some(decision @ Decision::Confirm)) => {
+                Err(CommandDenied::Opaque { decision })
+            }
+            (Some(denied), _) => Err(denied),
+            (None, _) => Ok(all.opaque),
         }
-        Ok(all.opaque)
+    }
+
+    /// What the strictest rule that applies, or else the default, says against a command.
+    fn decide(&self, invocation: &Invocation, seen: &Seen<'_>) -> Option<CommandDenied> {
+        let mut strictest: Option<&Rule> = None;
+        for rule in self.rules() {
+            if strictest.is_none_or(|found| rule.decision > found.decision) && rule.applies(seen) {
+                strictest = Some(rule);
+            }
+        }
+        let decision = match strictest.map(|rule| rule.decision) {
+            Some(decision @ (Decision::Confirm | Decision::Deny)) => decision,
+            _ if self.changes_programs(seen) => self.0.default,
+            Some(Decision::Allow) => Decision::Allow,
+            None if needs_no_rule(invocation, seen) => Decision::Allow,
+            None => self.0.default,
+        };
+        if decision == Decision::Allow {
+            return None;
+        }
+        let command = show(invocation);
+        Some(match strictest {
+            Some(rule) if rule.decision == decision => CommandDenied::Rule {
+                rule: rule.id.clone(),
+                decision,
+                reason: rule.reason.clone(),
+                command,
+            },
+            _ => CommandDenied::Unlisted {
+                decision,
+                program: seen.program.to_owned(),
+                command,
+            },
+        })
+    }
+
+    /// Whether it assigns a variable that says which code a listed name stands for.
+    fn changes_programs(&self, seen: &Seen<'_>) -> bool {
+        seen.assignments().any(|assignment| {
+            let name = assignment.text.split(['=', '+', '[']).next();
+            name.is_some_and(|name| name == "PATH" || self.0.environment.is_dangerous(name))
+        })
+    }
+}
+
+/// Whether nothing is started, or only what is a part of the shell.
+fn needs_no_rule(invocation: &Invocation, seen: &Seen<'_>) -> bool {
+    let Some(program) = invocation.words.first() else {
+        return true;
+    };
+    let is_name = invocation.by_shell && !program.text.contains('/');
+    // A program that cannot be told makes the line opaque.
+    program.fixed().is_none() || (is_name && SHELL_ONLY.contains(&seen.program))
+}
+
+impl CommandDenied {
+    /// Whether it is refused or needs a confirmation.
+    pub fn decision(&self) -> Decision {
+        match self {
+            Self::Rule { decision, .. }
+            | Self::Unlisted { decision, .. }
+            | Self::Opaque { decision } => *decision,
+            Self::Syntax { .. }
+            | Self::NeedsShell { .. }
+            | Self::Empty
+            | Self::ZeroByte
+            | Self::TooLong { .. } => Decision::Deny,
+        }
+    }
+}
+
+fn phrase(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Allow => "runs",
+        Decision::Confirm => "needs a person's confirmation",
+        Decision::Deny => "is refused",
     }
 }
 
@@ -330,7 +349,8 @@ fn require_passable(text: &str) -> Result<(), CommandDenied> {
 fn show(invocation: &Invocation) -> String {
     const LONGEST: usize = 200;
     let mut shown = String::new();
-    let words = invocation.words.iter().map(|word| (&*word.text, ""));
+    let words = invocation.assignments.iter().chain(&invocation.words);
+    let words = words.map(|word| (&*word.text, ""));
     let files = invocation.redirects.iter().map(|redirect| {
         let operator = if redirect.access == script::Access::Write {
             "> "

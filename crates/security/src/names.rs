@@ -1,4 +1,4 @@
-//! Lists of names that an operator writes: exact names, or a prefix followed by `*`.
+//! Names and patterns of names that an operator writes.
 
 use std::collections::BTreeSet;
 
@@ -64,6 +64,24 @@ impl NameList {
     }
 }
 
+/// Whether `name` matches `pattern`, where every `*` stands for any run of characters.
+pub(crate) fn matches_glob(pattern: &str, name: &str) -> bool {
+    let mut pieces = pattern.split('*');
+    let Some(mut rest) = pieces.next().and_then(|head| name.strip_prefix(head)) else {
+        return false;
+    };
+    let Some(tail) = pieces.next_back() else {
+        return rest.is_empty();
+    };
+    for piece in pieces {
+        let Some((_, after)) = rest.split_once(piece) else {
+            return false;
+        };
+        rest = after;
+    }
+    rest.ends_with(tail)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +93,22 @@ mod tests {
                 entry: entry.to_owned(),
             };
             assert_eq!(NameList::parse([entry]), Err(refused));
+        }
+    }
+
+    #[test]
+    fn a_star_stands_for_any_run() {
+        for (pattern, name, expected) in [
+            ("a*c", "abc", true),
+            ("a*c", "ac", true),
+            ("a*a", "a", false),
+            ("*", "", true),
+            ("*.pem", "key.pem", true),
+            ("a*b*c", "axxbyyc", true),
+            ("a*b*c", "axxcyyb", false),
+            ("abc", "abcd", false),
+        ] {
+            assert_eq!(matches_glob(pattern, name), expected, "{pattern} {name}");
         }
     }
 

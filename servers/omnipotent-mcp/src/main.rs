@@ -66,7 +66,11 @@ fn serve(cli: &Cli, config: Config, config_file: Option<PathBuf>) -> anyhow::Res
         let server = Server::build(config, surroundings(config_file, missing_token)?)?;
         if let Some(Command::Reference) = cli.command {
             let catalog = server.pipeline().catalog();
-            let reference = mcp_serve::reference::<Config>(catalog, ENVIRONMENT_PREFIX);
+            let mut reference = mcp_serve::reference::<Config>(catalog, ENVIRONMENT_PREFIX);
+            let rules = mcp_security::commands::built_in_rules();
+            if let Some(parts) = reference.as_object_mut() {
+                parts.insert("command_rules".to_owned(), serde_json::to_value(rules)?);
+            }
             return show(&format!("{reference:#}\n"));
         }
         if cli.check {

@@ -36,6 +36,24 @@ pub(super) fn config(reference: &Value) -> Result<String> {
     )
 }
 
+/// Id of each built-in rule, why it refuses, and one command line that it refuses.
+pub(super) fn command_rules(reference: &Value) -> Result<String> {
+    table(
+        reference,
+        "command_rules",
+        &["Rule", "Refuses what", "For example"],
+        |rule| {
+            let example = rule.get("must_deny").and_then(|examples| examples.get(0));
+            let example = example.and_then(Value::as_str);
+            Ok([
+                code(&string(rule, "id")?),
+                string(rule, "reason")?,
+                code(example.context("a rule has no example")?),
+            ])
+        },
+    )
+}
+
 /// The two answers a person wants before allowing a tool: does it change things, and where.
 fn effects(tool: &Value) -> Result<String> {
     let effects = tool

@@ -184,6 +184,11 @@ impl CommandEnvironment {
         Ok(Self { base, dangerous })
     }
 
+    /// Whether programs load or run what the variable names.
+    pub(super) fn is_dangerous(&self, name: &str) -> bool {
+        self.dangerous.contains(name)
+    }
+
     pub(super) fn vet(
         &self,
         variables: impl IntoIterator<Item = (String, String)>,

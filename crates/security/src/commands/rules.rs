@@ -1,122 +1,94 @@
-//! What no command may do, as a table of rules over parsed commands.
+//! What commands may do, as rules over parsed commands.
 //!
-//! The rules are advice to a well-meaning caller, not a wall: a program can do all of this without
-//! naming it. They look at single commands with their wrappers removed. Every rule carries
-//! examples on both sides that a test holds it to.
+//! Rules are data: those of `built_in.toml`, read when the first command is asked about, and the
+//! operator's. They look at single commands with their wrappers removed. A rule applies when one of
+//! its conditions does; the strictest rule that applies decides.
 
-mod table;
+mod condition;
+mod pattern;
+mod seen;
 mod targets;
 
-use super::script::{Access, Invocation, Redirect, Word};
-use super::unwrap::base_name;
+use std::sync::LazyLock;
 
-pub(super) use table::RULES;
+use serde::{Deserialize, Serialize};
 
-/// Something no command may do.
-#[derive(Debug)]
-pub(super) struct Rule {
-    /// Stable name, for results and configuration.
-    pub(super) id: &'static str,
-    /// Why it is refused, as the end of "refused because it …".
-    pub(super) reason: &'static str,
-    /// Whether a command does it.
-    pub(super) matches: fn(&Seen<'_>) -> bool,
-    /// Command lines it refuses.
-    #[cfg_attr(not(test), expect(dead_code, reason = "checked by the tests"))]
-    pub(super) must_deny: &'static [&'static str],
-    /// Look-alikes that no rule refuses.
-    #[cfg_attr(not(test), expect(dead_code, reason = "checked by the tests"))]
-    pub(super) must_allow: &'static [&'static str],
+pub use self::condition::Condition;
+pub use self::pattern::{OptionName, Pattern, PatternError};
+pub(super) use self::seen::Seen;
+
+/// What becomes of a command, in the order of strictness.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// It runs.
+    Allow,
+    /// It runs once a person has agreed.
+    Confirm,
+    /// It does not run.
+    #[default]
+    Deny,
 }
 
-/// A command as rules see it.
-pub(super) struct Seen<'a> {
-    /// The program without its directory; empty when unknown or when there is none.
-    pub(super) program: &'a str,
-    pub(super) args: &'a [Word],
-    redirects: &'a [Redirect],
-    invocation: &'a Invocation,
-    all: &'a [Invocation],
+/// A rule as it is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Its name in results and in `disabled_rules`: small letters, digits and `-`.
+    pub id: String,
+    /// What becomes of a command that it applies to; `deny` by default.
+    #[serde(default)]
+    pub decision: Decision,
+    /// Why, as the end of "refused because it …".
+    pub reason: String,
+    /// When it applies; one is enough.
+    pub when: Vec<Condition>,
+    /// Command lines that the rule refuses (that the policy refuses, for a rule that allows).
+    #[serde(default)]
+    pub must_deny: Vec<String>,
+    /// Command lines that the policy allows.
+    #[serde(default)]
+    pub must_allow: Vec<String>,
 }
 
-impl<'a> Seen<'a> {
-    pub(super) fn new(invocation: &'a Invocation, all: &'a [Invocation]) -> Self {
-        let (program, args) = match invocation.words.split_first() {
-            Some((program, args)) => (program.fixed().map_or("", base_name), args),
-            None => ("", &[][..]),
-        };
-        Self {
-            program,
-            args,
-            redirects: &invocation.redirects,
-            invocation,
-            all,
-        }
-    }
-
-    fn is(&self, programs: &[&str]) -> bool {
-        programs.contains(&self.program)
-    }
-
-    /// Whether a short option (`-r`, also among others as in `-rf`) or a long one (also
-    /// abbreviated, as `getopt_long(3)` allows) is given. Options end at `--`.
-    fn has_option(&self, short: &[char], long: &str) -> bool {
-        self.options()
-            .any(|option| match option.strip_prefix("--") {
-                Some(name) => name.len() > 2 && long.starts_with(name),
-                None => option.contains(short),
-            })
-    }
-
-    fn options(&self) -> impl Iterator<Item = &'a str> {
-        let before = self
-            .args
+impl Rule {
+    pub(super) fn applies(&self, seen: &Seen<'_>) -> bool {
+        self.when
             .iter()
-            .map(|arg| &*arg.text)
-            .take_while(|arg| *arg != "--");
-        before.filter(|arg| arg.starts_with('-') && arg.len() > 1)
+            .any(|condition| condition.holds(seen, self.decision))
     }
+}
 
-    fn operands(&self) -> impl Iterator<Item = &'a Word> {
-        let mut options_ended = false;
-        self.args.iter().filter(move |arg| {
-            let ends = arg.text == "--" && !options_ended;
-            options_ended |= ends;
-            !ends && (options_ended || !arg.text.starts_with('-'))
-        })
-    }
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BuiltIn {
+    rule: Vec<Rule>,
+}
 
-    fn first_operand(&self) -> Option<&'a str> {
-        self.operands().next().map(|operand| &*operand.text)
-    }
-
-    fn has_argument(&self, test: impl Fn(&str) -> bool) -> bool {
-        self.args.iter().any(|arg| test(&arg.text))
-    }
-
-    /// Whether `find` runs `program` for what it finds.
-    fn runs_for_each(&self, program: &str) -> bool {
-        self.args.windows(2).any(|pair| match pair {
-            [option, run] => {
-                matches!(&*option.text, "-exec" | "-execdir" | "-ok" | "-okdir")
-                    && base_name(&run.text) == program
-            }
-            _ => false,
-        })
-    }
-
-    fn only_asks(&self) -> bool {
-        self.args
-            .iter()
-            .all(|arg| matches!(&*arg.text, "--help" | "--version" | "-h"))
-            && !self.args.is_empty()
-    }
-
-    fn writes_to(&self, test: impl Fn(&str) -> bool) -> bool {
-        self.redirects
-            .iter()
-            .any(|redirect| redirect.access == Access::Write && test(&redirect.target.text))
-    }
+/// The rules that come with the program.
+pub fn built_in() -> &'static [Rule] {
+    static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
+        #[expect(
+            clippy::expect_used,
+            reason = "a part of the program, read by its tests"
+        )]
+        let built_in: BuiltIn =
+            toml::from_str(include_str!("rules/built_in.toml")).expect("the built-in rules");
+        built_in.rule
+    });
+    &RULES
 }
 
 #[cfg(test)]

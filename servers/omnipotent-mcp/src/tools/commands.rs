@@ -6,28 +6,40 @@ mod output;
 use std::io;
 
 use mcp_sandbox::RunError;
-use mcp_security::commands::{CommandDenied, SyntaxError, VariableDenied};
+use mcp_security::commands::{CommandDenied, Decision, SyntaxError, VariableDenied};
 use mcp_toolcall::{Code, ToolError};
 
 /// Why a command was refused, and what the caller can do instead.
 fn explain_denied(error: &CommandDenied) -> ToolError {
     let text = error.to_string();
-    let denied = || ToolError::new(Code::CommandDenied, text.clone());
+    let code = match error.decision() {
+        Decision::Confirm => Code::ConfirmationRequired,
+        Decision::Allow | Decision::Deny => Code::CommandDenied,
+    };
+    let denied = || ToolError::new(code, text.clone());
+    if code == Code::ConfirmationRequired {
+        return denied()
+            .with_hint("ask the person to run it; the answer cannot be given in a call");
+    }
     match error {
         CommandDenied::Rule { rule, .. } => denied().with_hint(format!(
             "leave that part out, or name a narrower target; the operator can turn the rule \
              `{rule}` off"
         )),
-        CommandDenied::Program { .. } => denied().with_hint("do it with another program"),
-        CommandDenied::Opaque => {
-            denied().with_hint("write the program's name out instead of computing it")
+        CommandDenied::Unlisted { program, .. } => denied().with_hint(format!(
+            "use a program that is listed; the operator can list `{program}` in commands.rules"
+        )),
+        CommandDenied::Opaque { .. } => {
+            denied().with_hint("write the commands out instead of computing or fetching them")
         }
         CommandDenied::Syntax { source } => {
             let hint = match source {
-                SyntaxError::TooDeep { .. } => {
+                SyntaxError::TooDeep { .. } | SyntaxError::TooMuch { .. } => {
                     "split the command, or write it to a file and run that"
                 }
-                SyntaxError::Unclosed { .. } | SyntaxError::Unexpected { .. } => {
+                SyntaxError::Unclosed { .. }
+                | SyntaxError::Unexpected { .. }
+                | SyntaxError::Ambiguous { .. } => {
                     "fix the quoting, or give the program and `args` with shell=false"
                 }
             };

@@ -57,7 +57,7 @@ pub(super) fn is_vital(word: &Word) -> bool {
         if let Some(below) = home {
             // `~user` too: a name up to the slash.
             let below = below.split_once('/').map_or("", |(_, below)| below);
-            return names_all_of(below, word).is_some_and(str::is_empty);
+            return names_all_of(&tidy(below), word).is_some_and(str::is_empty);
         }
     }
     let Some(path) = text.strip_prefix('/') else {
@@ -87,7 +87,7 @@ fn names_all_of<'a>(path: &'a str, word: &Word) -> Option<&'a str> {
 }
 
 /// Without empty parts, `.` and `..`.
-fn tidy(path: &str) -> String {
+pub(super) fn tidy(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {
@@ -114,4 +114,14 @@ pub(super) fn is_raw_device(path: &str) -> bool {
 pub(super) fn is_account_file(path: &str) -> bool {
     path.strip_prefix('/')
         .is_some_and(|below| ACCOUNTS.contains(&&*format!("/{}", tidy(below))))
+}
+
+/// Whether a word starts with a drive of Windows: `C:`, `c:\dir`.
+pub(super) fn is_drive(word: &str) -> bool {
+    let mut chars = word.chars();
+    chars
+        .next()
+        .is_some_and(|drive| drive.is_ascii_alphabetic())
+        && chars.next() == Some(':')
+        && chars.next().is_none_or(|next| matches!(next, '\\' | '/'))
 }

@@ -2,8 +2,19 @@
 
 use std::sync::Arc;
 
+use super::compound::Reserved;
+use super::flow;
 use super::redirects::HereDocument;
 use super::{Invocation, MAX_DEPTH, SyntaxError, Word};
+
+/// How shells read what they do not agree about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// `\'` inside `$'…'` is a quote.
+    Bash,
+    /// `\'` inside `$'…'` ends it.
+    Posix,
+}
 
 /// Where a list of commands ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,16 +23,33 @@ pub(super) enum End {
     Parenthesis,
 }
 
+/// What has been read, nested texts included.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) invocations: Vec<Invocation>,
+    /// Whether the dialects read some text differently.
+    pub(super) is_ambiguous: bool,
+}
+
 /// State of one list of commands.
 #[derive(Default)]
-struct List {
-    current: Invocation,
+pub(super) struct List {
+    pub(super) current: Invocation,
     /// Open `case` clauses.
-    cases: usize,
-    /// Functions around each open `{`.
-    groups: Vec<Option<Arc<str>>>,
+    pub(super) cases: usize,
+    /// What held outside each open `{`.
+    pub(super) groups: Vec<Outside>,
     /// A function whose body comes next.
-    defined: Option<Arc<str>>,
+    pub(super) defined: Option<Arc<str>>,
+}
+
+/// What a group changes only for itself.
+#[derive(Default)]
+pub(super) struct Outside {
+    pub(super) function: Option<Arc<str>>,
+    pub(super) directory: Option<Arc<Word>>,
+    /// Whether the group is the body of a function: then it has not run when it has been read.
+    pub(super) is_body: bool,
 }
 
 /// Reads a text from front to back.
@@ -29,15 +57,17 @@ pub(super) struct Parser<'t, 'o> {
     pub(super) text: &'t [char],
     pub(super) at: usize,
     pub(super) depth: usize,
-    pub(super) found: &'o mut Vec<Invocation>,
+    pub(super) found: &'o mut Found,
     pub(super) here_documents: Vec<HereDocument>,
     /// Characters looked at in search of the end of arithmetic.
     pub(super) looked_ahead: usize,
-    function: Option<Arc<str>>,
+    pub(super) dialect: Dialect,
+    pub(super) function: Option<Arc<str>>,
+    pub(super) directory: Option<Arc<Word>>,
 }
 
 impl<'t, 'o> Parser<'t, 'o> {
-    pub(super) fn new(text: &'t [char], found: &'o mut Vec<Invocation>) -> Self {
+    pub(super) fn new(text: &'t [char], found: &'o mut Found, dialect: Dialect) -> Self {
         Self {
             text,
             at: 0,
@@ -45,7 +75,9 @@ impl<'t, 'o> Parser<'t, 'o> {
             found,
             here_documents: Vec::new(),
             looked_ahead: 0,
+            dialect,
             function: None,
+            directory: None,
         }
     }
 
@@ -53,10 +85,12 @@ impl<'t, 'o> Parser<'t, 'o> {
     pub(super) fn inner<'i>(&'i mut self, text: &'i [char]) -> Result<Parser<'i, 'i>, SyntaxError> {
         let depth = deeper(self.depth)?;
         let function = self.function.clone();
+        let directory = self.directory.clone();
         Ok(Parser {
             depth,
             function,
-            ..Parser::new(text, self.found)
+            directory,
+            ..Parser::new(text, self.found, self.dialect)
         })
     }
 
@@ -101,9 +135,11 @@ impl<'t, 'o> Parser<'t, 'o> {
     /// Commands up to `end`, one level deeper than what holds them.
     pub(super) fn list(&mut self, end: End) -> Result<(), SyntaxError> {
         let outer = self.depth;
+        let directory = self.directory.clone();
         self.depth = deeper(outer)?;
         let result = self.list_items(end);
         self.depth = outer;
+        self.directory = directory;
         result
     }
 
@@ -143,8 +179,12 @@ impl<'t, 'o> Parser<'t, 'o> {
         let doubled = first != '\n' && self.pass(first);
         let piped = first == '|' && !doubled;
         list.current.concurrent |= piped || (first == '&' && !doubled);
+        let output = flow::output(&list.current);
         self.finish(list);
         list.current.concurrent = piped;
+        if piped {
+            list.current.input = output;
+        }
         match first {
             '|' => {
                 self.pass('&');
@@ -164,10 +204,14 @@ impl<'t, 'o> Parser<'t, 'o> {
     /// Records the current command and starts another.
     fn finish(&mut self, list: &mut List) {
         let mut done = std::mem::take(&mut list.current);
-        if !done.words.is_empty() || !done.redirects.is_empty() {
-            done.within.clone_from(&self.function);
-            self.found.push(done);
+        if done.words.is_empty() && done.redirects.is_empty() && done.assignments.is_empty() {
+            return;
         }
+        done.by_shell = true;
+        done.within.clone_from(&self.function);
+        done.directory.clone_from(&self.directory);
+        self.directory = flow::directory_after(&done);
+        self.found.invocations.push(done);
     }
 
     fn next_word(&mut self, list: &mut List) -> Result<(), SyntaxError> {
@@ -181,185 +225,12 @@ impl<'t, 'o> Parser<'t, 'o> {
         }
         let assigns = is_assignment(&word);
         let names_descriptor = is_descriptor(&word) && matches!(self.peek(), Some('<' | '>'));
-        let is_argument = !starts || !assigns;
-        if is_argument && !names_descriptor {
+        if starts && assigns {
+            list.current.assignments.push(word);
+        } else if !names_descriptor {
             list.current.words.push(word);
         }
         if assigns { self.array_value() } else { Ok(()) }
-    }
-
-    fn reserved(&mut self, reserved: Reserved, list: &mut List) -> Result<(), SyntaxError> {
-        match reserved {
-            Reserved::Filler => Ok(()),
-            Reserved::OpenGroup => {
-                list.groups.push(self.function.clone());
-                if let Some(name) = list.defined.take() {
-                    self.function = Some(name);
-                }
-                Ok(())
-            }
-            Reserved::CloseGroup => {
-                self.function = list.groups.pop().unwrap_or_default();
-                Ok(())
-            }
-            Reserved::For => self.for_header(),
-            Reserved::Case => {
-                self.skip_space()?;
-                self.word()?;
-                self.skip_space()?;
-                self.word()?;
-                list.cases += 1;
-                self.case_item(list)
-            }
-            Reserved::Esac => {
-                list.cases = list.cases.saturating_sub(1);
-                Ok(())
-            }
-            Reserved::Function => {
-                self.skip_blanks();
-                list.defined = Some(self.word()?.text.into());
-                self.skip_blanks();
-                if self.peek() == Some('(') && self.ahead(1) == Some(')') {
-                    self.at += 2;
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// `( list )`, `((` arithmetic `))`, or the `()` of a function.
-    fn parenthesis(&mut self, list: &mut List) -> Result<(), SyntaxError> {
-        self.at += 1;
-        if list.current.words.is_empty() {
-            let outer = self.function.clone();
-            if let Some(name) = list.defined.take() {
-                self.function = Some(name);
-            }
-            let result = self.group();
-            self.function = outer;
-            return result;
-        }
-        // What bash groups in `[[ … ]]`, times as one, or takes for the pattern `!(…)`.
-        let first = list.current.words.first();
-        if first.is_some_and(|word| matches!(&*word.text, "[[" | "time"))
-            || list
-                .current
-                .words
-                .last()
-                .is_some_and(|word| word.text == "!")
-        {
-            return self.group();
-        }
-        self.skip_blanks();
-        let [name] = &*list.current.words else {
-            return Err(SyntaxError::Unexpected { operator: '(' });
-        };
-        if !self.pass(')') {
-            return Err(SyntaxError::Unexpected { operator: '(' });
-        }
-        list.defined = Some(name.text.as_str().into());
-        list.current = Invocation::default();
-        Ok(())
-    }
-
-    /// What follows `(`. dash takes `((a))` for commands and bash for arithmetic, in which `<<`
-    /// is no here-document: the inside is read as commands of their own.
-    fn group(&mut self) -> Result<(), SyntaxError> {
-        if self.peek() == Some('(')
-            && let Some(close) = self.arithmetic_end(self.at + 1)?
-        {
-            let text = self.text;
-            let inside = text.get(self.at + 1..close).unwrap_or_default();
-            self.at = close + 2;
-            return match self.inner(inside)?.script() {
-                Err(SyntaxError::TooDeep { limit }) => Err(SyntaxError::TooDeep { limit }),
-                Ok(()) | Err(SyntaxError::Unclosed { .. } | SyntaxError::Unexpected { .. }) => {
-                    Ok(())
-                }
-            };
-        }
-        self.list(End::Parenthesis)
-    }
-
-    /// `for NAME [in WORD…]` up to its `;` or `do`, or `for ((…))`.
-    fn for_header(&mut self) -> Result<(), SyntaxError> {
-        self.skip_blanks();
-        if self.pass('(') {
-            return self.group();
-        }
-        self.word()?;
-        self.skip_space()?;
-        let mark = self.at;
-        if self.word()?.plain() != Some("in") {
-            self.at = mark;
-            return Ok(());
-        }
-        loop {
-            self.skip_blanks();
-            if matches!(
-                self.peek(),
-                None | Some('\n' | ';' | '&' | '|' | '(' | ')' | '<' | '>')
-            ) && !self.at_process_substitution()
-            {
-                return Ok(());
-            }
-            self.word()?;
-        }
-    }
-
-    fn at_process_substitution(&self) -> bool {
-        matches!(self.peek(), Some('<' | '>')) && self.ahead(1) == Some('(')
-    }
-
-    /// The patterns of a `case` item up to `)`, or `esac`.
-    fn case_item(&mut self, list: &mut List) -> Result<(), SyntaxError> {
-        self.skip_space()?;
-        let opened = self.pass('(');
-        loop {
-            self.skip_space()?;
-            match self.peek() {
-                None => return Err(SyntaxError::Unclosed { opening: "case" }),
-                Some(')') => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                Some('|') => self.at += 1,
-                Some(operator @ ('(' | ';' | '&' | '<' | '>')) => {
-                    return Err(SyntaxError::Unexpected { operator });
-                }
-                Some(_) => {
-                    if self.word()?.plain() == Some("esac") && !opened {
-                        list.cases = list.cases.saturating_sub(1);
-                        return Ok(());
-                    }
-                }
-            }
-        }
-    }
-
-    /// The `(…)` of `name=(…)`, if it comes next.
-    fn array_value(&mut self) -> Result<(), SyntaxError> {
-        if !self.pass('(') {
-            return Ok(());
-        }
-        loop {
-            self.skip_space()?;
-            match self.peek() {
-                None => return Err(SyntaxError::Unclosed { opening: "(" }),
-                Some(')') => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                Some(operator @ ('(' | ';' | '&' | '|' | '<' | '>'))
-                    if !self.at_process_substitution() =>
-                {
-                    return Err(SyntaxError::Unexpected { operator });
-                }
-                Some(_) => {
-                    self.word()?;
-                }
-            }
-        }
     }
 
     /// Spaces, tabs and continued lines.
@@ -374,7 +245,7 @@ impl<'t, 'o> Parser<'t, 'o> {
     }
 
     /// Blanks, newlines and comments.
-    fn skip_space(&mut self) -> Result<(), SyntaxError> {
+    pub(super) fn skip_space(&mut self) -> Result<(), SyntaxError> {
         loop {
             self.skip_blanks();
             match self.peek() {
@@ -392,35 +263,6 @@ impl<'t, 'o> Parser<'t, 'o> {
         while self.peek().is_some_and(|next| next != '\n') {
             self.at += 1;
         }
-    }
-}
-
-/// What a reserved word does to the reader.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reserved {
-    /// A command may follow.
-    Filler,
-    OpenGroup,
-    CloseGroup,
-    For,
-    Case,
-    Esac,
-    Function,
-}
-
-impl Reserved {
-    fn parse(word: &str) -> Option<Self> {
-        Some(match word {
-            "if" | "then" | "else" | "elif" | "fi" | "while" | "until" | "do" | "done" | "!"
-            | "coproc" => Self::Filler,
-            "{" => Self::OpenGroup,
-            "}" => Self::CloseGroup,
-            "for" | "select" => Self::For,
-            "case" => Self::Case,
-            "esac" => Self::Esac,
-            "function" => Self::Function,
-            _ => return None,
-        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Words: quotes, escapes and expansions.
 
-use super::parser::{End, Parser, deeper};
+use super::parser::{Dialect, End, Parser, deeper};
 use super::{MAX_DEPTH, SyntaxError, Word};
 
 /// Whether an expansion stands inside double quotes.
@@ -220,8 +220,8 @@ impl Parser<'_, '_> {
     /// `${…}`. What follows the name may hold anything, substitutions included.
     fn braced(&mut self, word: &mut Word, context: Context) -> Result<(), SyntaxError> {
         // `${ list; }` and `${|list; }` run commands in newer shells and mean nothing in others.
-        if let Some(operator @ (' ' | '\t' | '\n' | '|')) = self.peek() {
-            return Err(SyntaxError::Unexpected { operator });
+        if let Some(character @ (' ' | '\t' | '\n' | '|')) = self.peek() {
+            return Err(SyntaxError::Ambiguous { character });
         }
         let outer = self.depth;
         self.depth = deeper(outer)?;
@@ -262,7 +262,7 @@ impl Parser<'_, '_> {
         let quoted = self.text.get(start..self.at).unwrap_or_default();
         let differs = |next: &char| matches!(next, '}' | '"' | '$' | '`' | '\\');
         if context == Context::DoubleQuoted && quoted.iter().any(differs) {
-            return Err(SyntaxError::Unexpected { operator: '\'' });
+            return Err(SyntaxError::Ambiguous { character: '\'' });
         }
         Ok(())
     }
@@ -277,8 +277,13 @@ impl Parser<'_, '_> {
                 Some('\'') => return Ok(()),
                 Some('\\') => {
                     let decoded = match self.bump() {
-                        // Shells without this form end the text here.
-                        Some('\'') => return Err(SyntaxError::Unexpected { operator: '\'' }),
+                        Some('\'') => {
+                            self.found.is_ambiguous = true;
+                            if self.dialect == Dialect::Posix {
+                                return Ok(());
+                            }
+                            Some('\'')
+                        }
                         Some('n') => Some('\n'),
                         Some('t') => Some('\t'),
                         Some('r') => Some('\r'),
@@ -313,7 +318,7 @@ impl Parser<'_, '_> {
     }
 
     /// The `(…)` of an extended pattern such as `@(a|b)`.
-    fn pattern(&mut self, word: &mut Word) -> Result<(), SyntaxError> {
+    pub(super) fn pattern(&mut self, word: &mut Word) -> Result<(), SyntaxError> {
         let outer = self.depth;
         self.depth = deeper(outer)?;
         self.at += 1;

@@ -1,31 +1,42 @@
 //! Redirects and here-documents.
 
+use std::sync::{Arc, OnceLock};
+
 use super::parser::Parser;
-use super::{Access, Invocation, Redirect, SyntaxError};
-use crate::commands::unwrap::reads_script;
+use super::{Access, Input, Invocation, Redirect, SyntaxError};
 
 /// A here-document whose body follows the next newline.
 pub(super) struct HereDocument {
     delimiter: String,
     expands: bool,
     strips_tabs: bool,
-    /// Whether a shell reads it as commands.
-    is_script: bool,
+    /// Where its command finds it.
+    body: Arc<OnceLock<String>>,
 }
 
 impl Parser<'_, '_> {
     pub(super) fn redirect(&mut self, command: &mut Invocation) -> Result<(), SyntaxError> {
+        // `3<file` leaves the standard input alone.
+        let before = self.at.checked_sub(1).and_then(|at| self.text.get(at));
+        let is_input = !before.is_some_and(|c| matches!(c, '1'..='9'));
+        let outer = command.input.clone();
+        self.open_file(command)?;
+        if !is_input {
+            command.input = outer;
+        }
+        Ok(())
+    }
+
+    fn open_file(&mut self, command: &mut Invocation) -> Result<(), SyntaxError> {
         let first = self.bump();
         if first == Some('<') && self.pass('<') {
             if self.pass('<') {
                 self.skip_blanks();
                 let text = self.word()?.text;
-                return self.input(
-                    &text.chars().collect::<Vec<_>>(),
-                    reads_script(&command.words),
-                );
+                command.input = Input::text(text);
+                return Ok(());
             }
-            return self.here_document(reads_script(&command.words));
+            return self.here_document(command);
         }
         let access = match (first, self.peek()) {
             (Some('<'), Some('>')) | (Some('>'), _) => Access::Write,
@@ -36,25 +47,30 @@ impl Parser<'_, '_> {
         }
         self.skip_blanks();
         let target = self.word()?;
+        if access == Access::Read {
+            command.input = Input::Unknown;
+        }
         command.redirects.push(Redirect { access, target });
         Ok(())
     }
 
-    fn here_document(&mut self, is_script: bool) -> Result<(), SyntaxError> {
+    fn here_document(&mut self, command: &mut Invocation) -> Result<(), SyntaxError> {
         let strips_tabs = self.pass('-');
         self.skip_blanks();
         let delimiter = self.word()?;
         // It is not expanded but compared as it is written, which the word no longer shows.
-        if let Some(operator) = delimiter.text.chars().find(|c| matches!(c, '$' | '`'))
+        if let Some(character) = delimiter.text.chars().find(|c| matches!(c, '$' | '`'))
             && delimiter.expands
         {
-            return Err(SyntaxError::Unexpected { operator });
+            return Err(SyntaxError::Ambiguous { character });
         }
+        let body = Arc::new(OnceLock::new());
+        command.input = Input::Text(Arc::clone(&body));
         self.here_documents.push(HereDocument {
             delimiter: delimiter.text,
             expands: !delimiter.quoted,
             strips_tabs,
-            is_script,
+            body,
         });
         Ok(())
     }
@@ -66,20 +82,10 @@ impl Parser<'_, '_> {
             if document.expands {
                 self.inner(&body)?.expansions_only()?;
             }
-            self.input(&body, document.is_script)?;
+            // Set once: every here-document has a place of its own.
+            document.body.set(body.into_iter().collect()).ok();
         }
         Ok(())
-    }
-
-    /// What a command reads. A shell runs it as far as it can, so it is read as far as it can be.
-    fn input(&mut self, text: &[char], is_script: bool) -> Result<(), SyntaxError> {
-        if !is_script {
-            return Ok(());
-        }
-        match self.inner(text)?.script() {
-            Err(SyntaxError::Unclosed { .. } | SyntaxError::Unexpected { .. }) => Ok(()),
-            result => result,
-        }
     }
 
     fn here_document_body(&mut self, document: &HereDocument) -> Vec<char> {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Access, Invocation, MAX_DEPTH, SyntaxError, parse};
+use super::{Access, Input, Invocation, MAX_DEPTH, SyntaxError, parse};
 
 /// `program args…`, with `>file` or `<file` for redirects and `…` after an expanding word.
 fn render(invocation: &Invocation) -> String {
@@ -17,7 +17,9 @@ fn render(invocation: &Invocation) -> String {
             Access::Read => format!("<{}", redirect.target.text),
             Access::Write => format!(">{}", redirect.target.text),
         });
-    words.chain(files).collect::<Vec<_>>().join(" ")
+    let assigned = invocation.assignments.iter().map(|word| word.text.clone());
+    let parts = assigned.chain(words).chain(files);
+    parts.collect::<Vec<_>>().join(" ")
 }
 
 #[track_caller]
@@ -46,7 +48,10 @@ fn separates_commands() {
     );
     check("for x in 1 2 $(a); do b; done", &["a", "b"]);
     check("for x\ndo b; done", &["b"]);
-    check("for ((i=0;i<3;i++)); do b; done", &["i <3", "i++", "b"]);
+    check(
+        "for ((i=0;i<3;i++)); do b; done",
+        &["i=0", "i <3", "i++", "b"],
+    );
     check(
         "case $(a) in x|y) b;; (z) c ;; *) d; esac; e",
         &["a", "b", "c", "d", "e"],
@@ -57,8 +62,13 @@ fn separates_commands() {
         &["a", "b", "c"],
     );
     check("[[ -f x && a < b ]] && c", &["[[ -f x", "a ]] <b", "c"]);
-    check("[[ a =~ ^(b|c)$ ]]", &["b", "c", "[[ a =~ ^ $ ]]"]);
-    check("A=1 B=$(b) c d; E=(1 $(e) 2)", &["b", "c d", "e"]);
+    check("[[ a =~ ^(b|c)$ ]]", &["[[ a =~ ^ (b|c) $ ]]"]);
+    check("[[ ( a > $(b) ) ]]; c", &["b", "[[ ( a > $(…) )… ]]", "c"]);
+    check("[[ a && (b) ]]", &["[[ a", "b", "]]"]);
+    check(
+        "A=1 B=$(b) c d; E=(1 $(e) 2)",
+        &["b", "A=1 B=$(…) c d", "e", "E="],
+    );
     check("", &[]);
 }
 
@@ -114,42 +124,103 @@ fn here_documents_end_where_the_shell_ends_them() {
     check("a <<E\nx\\\\\nE\nb", &["a", "b"]);
     check("a <<E\r\nx\nE\r\nb", &["a", "b"]);
     for text in ["a <<$x\n$x\nb", "a <<${x}\n${x}\nb"] {
-        let refused = SyntaxError::Unexpected { operator: '$' };
+        let refused = SyntaxError::Ambiguous { character: '$' };
         assert_eq!(parse(text), Err(refused), "{text:?}");
     }
-    let refused = SyntaxError::Unexpected { operator: '`' };
+    let refused = SyntaxError::Ambiguous { character: '`' };
     assert_eq!(parse("a <<`x`\n`x`\nb"), Err(refused));
 }
 
 #[test]
 fn reads_what_a_shell_is_fed() {
-    check(
-        "bash <<E\na; $(b)\nE\nc",
-        &["bash", "b", "a", "b", "$(…)…", "c"],
-    );
-    check("sudo sh -s <<'E'\na 'b\nE\nc", &["sudo sh -s", "c"]);
-    check("sh -e <<< 'a; b'", &["a", "b", "sh -e"]);
-    check("sh file <<E\na\nE", &["sh file"]);
+    let check = |text: &str, expect: Option<&str>| {
+        let found = parse(text).unwrap();
+        let shell = found
+            .iter()
+            .find(|one| one.words.iter().any(|word| word.text == "sh"));
+        let input = match &shell.unwrap().input {
+            Input::Text(text) => Some(text.get().unwrap().clone()),
+            Input::Inherited | Input::Unknown | Input::Found(_) => None,
+        };
+        assert_eq!(input.as_deref(), expect, "{text:?}");
+    };
+    check("sh <<E\na; $(b)\nE\nc", Some("a; $(b)\n"));
+    check("sudo <<'E' sh -s\na 'b\nE\nc", Some("a 'b\n"));
+    check("sh -e <<< 'a; b'", Some("a; b"));
+    check("echo -n a b | sh", Some("a b "));
+    check("printf '%s\\n' 'a b' c | tee | sh", Some("a b\nc\n"));
+    check("cat <<E | sh\na\nE", Some("a\n"));
+    check("echo a | sh 3<f", Some("a "));
+    for told_by_none in [
+        "sh",
+        "a | sh",
+        "sh < f",
+        "echo $X | sh",
+        "echo 'a\\x62' | sh",
+        "echo a | (sh)",
+    ] {
+        check(told_by_none, None);
+    }
 }
 
 /// dash and bash disagree about where these end.
 #[test]
 fn refuses_what_shells_read_in_different_ways() {
-    for (text, operator) in [
+    for (text, character) in [
         ("a \"${x:-'}\"; b; c \"'}\"", '\''),
         ("a \"${x:-'$(b)'}\"", '\''),
         ("a \"${x:-$'}\"; b; c \"'}\"", '\''),
-        ("a $'x\\'; b; #'", '\''),
         ("a ${ b; }", ' '),
         ("a ${|b; }", '|'),
     ] {
         assert_eq!(
             parse(text),
-            Err(SyntaxError::Unexpected { operator }),
+            Err(SyntaxError::Ambiguous { character }),
             "{text:?}"
         );
     }
     check("a \"${x%'.tar'}\" ${x:-'}'}", &["a $x…… $x……"]);
+}
+
+/// Half of the shells end `$'…'` at `\'`.
+#[test]
+fn reads_both_ways_what_half_of_the_shells_read_differently() {
+    check("a $'it\\'s'", &["a it's"]);
+    check("a $'x\\'; b; #'", &["a x'; b; #", "a x", "b"]);
+    check(
+        "$(a $'\\'; b; #')\n)",
+        &["a '; b; #", "$(…)…", "a ", "b", "$(…)…"],
+    );
+    let differs = SyntaxError::Ambiguous { character: '\'' };
+    assert_eq!(parse("a $'\\'; b \"${x:-'}\"; '"), Err(differs));
+}
+
+#[test]
+fn follows_changes_of_the_directory() {
+    let check = |text: &str, expect: Option<&str>| {
+        let found = parse(text).unwrap();
+        let last = found.iter().find(|one| one.words[0].text == "x").unwrap();
+        let directory = last.directory.as_ref().map(|word| word.text.as_str());
+        assert_eq!(directory, expect, "{text:?}");
+    };
+    check("cd /a && x", Some("/a"));
+    check("cd /a; cd b || y; { x; }", Some("/a/b"));
+    check("cd -P /a; (cd /b); x", Some("/a"));
+    check("cd /a; (x)", Some("/a"));
+    check("cd; x", Some("~"));
+    check("cd $HOME/a; x", Some("$HOME/a"));
+    check("f() { cd /a; }; x", None);
+    check("function f { cd /a; x; }", Some("/a"));
+    for unknown in [
+        "x",
+        "cd a; x",
+        "cd /a; cd $X; x",
+        "cd /a; cd -; x",
+        "pushd /a; popd; x",
+        "y cd /a; x",
+    ] {
+        check(unknown, None);
+    }
 }
 
 #[test]
