@@ -1,7 +1,8 @@
 //! Speed and memory of the built server beside two reference servers, as a report.
 //!
 //! The references are examples of the tests' package: `bare_rmcp` is the least a server on the
-//! same SDK can be, `floor` the least a process that answers can be. Ratios are taken in one run,
+//! same SDK can be, `floor` the least a process that answers can be, `fetch` holds the way out
+//! against the client that it is made of. Ratios are taken in one run,
 //! in rounds where the contenders take turns, so that the machine's moods hit them alike.
 
 mod calls;
@@ -129,6 +130,7 @@ fn build(workspace: &Workspace, profile: &str) -> Result<PathBuf> {
             "--package=mcp-tests",
             "--example=floor",
             "--example=bare_rmcp",
+            "--example=fetch",
         ]
         .as_slice(),
     ] {

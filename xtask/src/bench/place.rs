@@ -29,6 +29,8 @@ pub(super) enum Program {
     Bare,
     /// The least process that answers.
     Floor,
+    /// The way out beside the client it is made of; it measures itself.
+    Fetch,
 }
 
 impl Program {
@@ -37,6 +39,7 @@ impl Program {
             Self::Server => "omnipotent-mcp",
             Self::Bare => "examples/bare_rmcp",
             Self::Floor => "examples/floor",
+            Self::Fetch => "examples/fetch",
         }
     }
 }
@@ -49,7 +52,12 @@ impl Place {
             home: directory.join("home"),
             binaries: binaries.to_owned(),
         };
-        for program in [Program::Server, Program::Bare, Program::Floor] {
+        for program in [
+            Program::Server,
+            Program::Bare,
+            Program::Floor,
+            Program::Fetch,
+        ] {
             let path = binaries.join(program.path());
             if !path.is_file() {
                 bail!("{} is not built", path.display());

@@ -17,6 +17,8 @@ pub(crate) enum Answer {
     Drip,
     /// A head, then bytes without end.
     Endless,
+    /// A status line, then one byte of a field every 10 ms.
+    DripHead,
     /// Nothing.
     Silence,
 }
@@ -128,6 +130,13 @@ async fn serve(mut stream: TcpStream, answer: impl Fn(&str) -> Answer, seen: &Se
                 loop {
                     stream.write_all(b"x").await.ok()?;
                     tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+            Answer::DripHead => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\nx: ").await.ok()?;
+                loop {
+                    stream.write_all(b"x").await.ok()?;
+                    tokio::time::sleep(Duration::from_millis(10)).await;
                 }
             }
             Answer::Endless => {

@@ -139,6 +139,8 @@ fn refuses_metadata_services_wherever_they_hide() {
         "fd20:ce::254",
         "fd00:c1::a9fe:a9fe",
         "fd00:42::42",
+        "fe80::a9fe:a9fe",
+        "169.254.42.42",
         "::ffff:169.254.169.254",
         "64:ff9b::169.254.169.254",
         "2002:a9fe:a9fe::1",
