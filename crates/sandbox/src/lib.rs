@@ -1,4 +1,4 @@
-//! Runs a command so that it cannot outlive, outgrow or outlast its call.
+//! Runs a command so that it cannot reach beyond its boundary nor outlast its call.
 //!
 //! The server executes its own binary again as a *helper*; the helper limits itself, starts the
 //! command and ends every descendant when the command exits or the server lets go:
@@ -32,17 +32,23 @@
 //! # }
 //! ```
 
+mod boundary;
 mod capture;
 mod config;
 pub mod helper;
 mod outcome;
 mod reap;
 mod runner;
+mod tier;
 mod wire;
 
+pub use boundary::{Access, Boundary, Ground, Guard, Guarded, GuardedName, Place, Root};
 pub use capture::Captured;
-pub use config::{Limits, SandboxConfig};
+pub use config::{Limits, Network, SandboxConfig, Waiver};
 pub use helper::HELPER_ARG;
-pub use outcome::{Confinement, Layer, Outcome, Progress, Status, Tier};
-pub use runner::{BuildError, CommandSpec, RunError, Runner, WorkingDirectory};
+pub use outcome::{Outcome, Progress, Status};
+pub use runner::{
+    BuildError, CommandSpec, Inexpressible, RunError, Runner, Shortfall, WorkingDirectory,
+};
+pub use tier::{Confinement, Layer, Tier};
 pub use wire::Stage;

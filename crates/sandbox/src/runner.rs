@@ -1,6 +1,7 @@
 //! Runs commands, at most so many at once.
 
 mod held;
+mod probe;
 mod streams;
 mod supervise;
 
@@ -16,25 +17,19 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-use crate::config::{Limits, SandboxConfig};
-use crate::outcome::{Confinement, Layer, Outcome, Progress, Tier};
+use crate::boundary::Boundary;
+use crate::config::SandboxConfig;
+use crate::outcome::{Outcome, Progress};
+use crate::tier::{Confinement, Tier};
 use crate::wire::Stage;
 use held::Reserve;
+use probe::Probes;
 use streams::Streams;
-use supervise::{Answer, Supervision};
+use supervise::{Answer, Next, Supervision};
+
+pub use probe::{Inexpressible, Shortfall};
 
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
-const CONFINEMENT: Confinement = Confinement {
-    tier: Tier::None,
-    layers: &[
-        Layer::Subreaper,
-        Layer::ProcessGroup,
-        Layer::CleanEnvironment,
-        Layer::ResourceLimits,
-        Layer::NoNewPrivileges,
-    ],
-};
-
 /// A command, decided and ready to run.
 #[derive(Debug)]
 pub struct CommandSpec {
@@ -52,6 +47,8 @@ pub struct CommandSpec {
     pub timeout: Duration,
     /// Bytes kept of each output stream: the first and the last half.
     pub output_cap_bytes: usize,
+    /// What it may touch.
+    pub boundary: Boundary,
 }
 
 /// Where a command starts.
@@ -59,7 +56,7 @@ pub struct CommandSpec {
 pub enum WorkingDirectory {
     /// This very directory, whatever its path has become. `O_PATH` suffices.
     Given(OwnedFd),
-    /// `/tmp`.
+    /// The command's temporary directory.
     Temporary,
 }
 
@@ -72,7 +69,7 @@ pub struct Runner {
 #[derive(Debug)]
 struct Shared {
     reserve: Arc<Reserve>,
-    limits: Limits,
+    probes: Probes,
     slots: Arc<Semaphore>,
     /// Owns the supervision of every command, so that one whose call was dropped is still ended
     /// and buried. Dropped with the last handle, which closes all control sockets.
@@ -110,6 +107,21 @@ pub enum RunError {
         #[source]
         source: io::Error,
     },
+    /// The working directory is gone or cannot be entered.
+    #[error("the working directory cannot be entered")]
+    Directory {
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// This host does not allow what the policy demands.
+    #[error("commands must run in the sandbox tier `{}` at least, which this host does not allow", .0.required)]
+    Unavailable(#[source] Shortfall),
+    /// The strongest tier that this host allows cannot hold the policy.
+    #[error(
+        "the sandbox tier `landlock`, the strongest one that this host allows, cannot hold the policy"
+    )]
+    Inexpressible(#[source] Inexpressible),
     /// The helper could not confine or watch the command, so it did not run or was ended.
     #[error("the sandbox helper failed at step {stage:?}")]
     Helper {
@@ -146,7 +158,7 @@ impl Runner {
         })?;
         let shared = Shared {
             reserve: Arc::new(Reserve::new(helper)),
-            limits: config.limits,
+            probes: Probes::default(),
             slots: Arc::new(Semaphore::new(config.max_concurrent.get())),
             supervisors: Mutex::default(),
         };
@@ -155,9 +167,16 @@ impl Runner {
         })
     }
 
-    /// What holds every command that this runner runs.
-    pub const fn confinement(&self) -> Confinement {
-        CONFINEMENT
+    /// What would hold a command within `boundary`. Tried out once for each tier, by running a
+    /// command in it.
+    pub async fn confinement(&self, boundary: &Boundary) -> Result<Confinement, RunError> {
+        let tier = self.tier(boundary).await?;
+        self.probe(tier, boundary).await.map_err(|source| {
+            RunError::Unavailable(Shortfall {
+                required: boundary.require,
+                missing: vec![(tier, source)],
+            })
+        })
     }
 
     /// Runs a command to its end, its time-out included; no descendant survives.
@@ -167,6 +186,17 @@ impl Runner {
     pub async fn run(
         &self,
         spec: CommandSpec,
+        on_progress: impl FnMut(Progress) + Send,
+    ) -> Result<Outcome, RunError> {
+        let tier = self.tier(&spec.boundary).await?;
+        self.run_in(tier, spec, Next::Expected, on_progress).await
+    }
+
+    async fn run_in(
+        &self,
+        tier: Tier,
+        spec: CommandSpec,
+        next: Next,
         mut on_progress: impl FnMut(Progress) + Send,
     ) -> Result<Outcome, RunError> {
         let started = Instant::now();
@@ -178,7 +208,13 @@ impl Runner {
         let streams = Streams::with_cap(spec.output_cap_bytes);
         // Dropping the receiver is how the supervisor learns that nobody waits any more.
         let (answer, mut outcome) = oneshot::channel();
-        self.supervise(spec, streams.clone(), slot, answer);
+        let supervision = Supervision {
+            reserve: Arc::clone(&self.shared.reserve),
+            tier,
+            spec,
+            next,
+        };
+        self.supervise(supervision, streams.clone(), slot, answer);
 
         let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -197,17 +233,11 @@ impl Runner {
 
     fn supervise(
         &self,
-        spec: CommandSpec,
+        supervision: Supervision,
         streams: Streams,
         slot: OwnedSemaphorePermit,
         answer: Answer,
     ) {
-        let reserve = Arc::clone(&self.shared.reserve);
-        let supervision = Supervision {
-            reserve,
-            limits: self.shared.limits,
-            spec,
-        };
         let mut supervisors = self
             .shared
             .supervisors

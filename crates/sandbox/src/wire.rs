@@ -1,8 +1,8 @@
 //! What server and helper say to each other over the control socket.
 //!
-//! The server sends one [`Request`] frame, with the working directory's descriptor beside its
-//! first byte, then the environment, then standard input, and nothing more: the next thing the
-//! helper reads from it, end of stream included, means *stop*. The helper answers
+//! The server sends one [`Ground`](crate::Ground) frame when it starts the helper, one [`Request`]
+//! frame when a command is there, then the environment, then standard input, and nothing more: the
+//! next thing the helper reads from it, end of stream included, means *stop*. The helper answers
 //! with one [`Report`] frame and closes. A frame is a `u32` length, little endian, then JSON.
 
 use std::ffi::{OsStr, OsString};
@@ -12,8 +12,10 @@ use std::os::unix::ffi::OsStrExt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::boundary::{Guarded, Place, Root};
 use crate::config::Limits;
 use crate::reap::Remains;
+use crate::tier::Layer;
 
 /// Longest frame; the kernel's own bound on a command line is half of it.
 pub(crate) const MAX_FRAME: usize = 4 << 20;
@@ -25,16 +27,22 @@ pub(crate) const PREFIX: usize = 4;
 pub(crate) struct Request {
     pub(crate) program: String,
     pub(crate) args: Vec<String>,
+    /// Where it starts; the temporary directory when there is none.
+    pub(crate) cwd: Option<Place>,
+    pub(crate) roots: Vec<Root>,
+    pub(crate) guarded: Vec<Guarded>,
     pub(crate) limits: Limits,
     pub(crate) environment_bytes: usize,
     pub(crate) stdin_bytes: usize,
 }
 
 /// What became of it. Sent when the command and its descendants have ended, as far as they have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Report {
     pub(crate) ending: Ending,
     pub(crate) remains: Remains,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) unpinned: Vec<String>,
 }
 
 /// How a command ended.
@@ -52,8 +60,24 @@ pub(crate) enum Ending {
 pub enum Stage {
     /// Reading the request.
     Request,
-    /// Confining itself.
-    Confine,
+    /// Leaving the session and the limits of the server.
+    Isolate,
+    /// Making namespaces: user namespaces may be switched off, or a container forbids them.
+    Namespaces,
+    /// Laying out the private file system; a fresh /proc is part of it.
+    Ground,
+    /// Opening a root inside it.
+    Root,
+    /// Holding a protected path.
+    Guard,
+    /// Setting resource limits.
+    Limits,
+    /// Dropping capabilities.
+    Capabilities,
+    /// Landlock.
+    Landlock,
+    /// Filtering system calls.
+    Seccomp,
     /// Entering the working directory.
     Directory,
     /// Preparing standard input.
@@ -140,9 +164,11 @@ mod tests {
         let report = Report {
             ending,
             remains: Remains::Nothing,
+            layers: vec![Layer::Landlock { abi: 7 }, Layer::Seccomp],
+            unpinned: vec![".env*".to_owned()],
         };
         let frame = encode(&report).unwrap();
-        assert_eq!(decode(&frame).unwrap(), Some(report));
+        assert_eq!(decode(&frame).unwrap(), Some(report.clone()));
         for cut in 0..frame.len() {
             assert_eq!(
                 decode::<Report>(&frame[..cut]).unwrap(),

@@ -12,12 +12,13 @@ mod error;
 mod protected;
 mod request;
 pub(crate) mod resolve;
+mod scan;
 #[cfg(test)]
 mod tests;
 mod witness;
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,6 +36,7 @@ pub use self::config::{
 pub use self::error::PathError;
 pub use self::protected::{ProtectedPath, Protection};
 pub use self::resolve::Kind;
+pub use self::scan::{Protected, ProtectedEntry};
 pub use self::witness::{ConfinedDir, ConfinedPath, ConfinedTarget};
 
 /// Most directories that one write creates.
@@ -82,6 +84,12 @@ impl Root {
     }
 }
 
+impl AsFd for Root {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.handle.as_fd()
+    }
+}
+
 /// A path that lies in a root as far as its text goes.
 struct Asked<'a> {
     given: &'a str,
@@ -118,6 +126,11 @@ impl Roots {
     /// The roots in the order of the configuration; relative paths start at the first.
     pub fn iter(&self) -> impl Iterator<Item = &Root> {
         self.0.roots.iter()
+    }
+
+    /// What stays closed inside the roots too, as it is configured.
+    pub fn protected_paths(&self) -> impl Iterator<Item = ProtectedPath> {
+        self.0.rules.iter().map(protected::Rule::configured)
     }
 
     /// The existing regular file at `given`, to be read.

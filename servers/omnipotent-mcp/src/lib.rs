@@ -5,6 +5,7 @@
 //! [`tools::catalog`].
 
 pub mod config;
+pub mod enclosure;
 pub mod host;
 pub mod server;
 pub mod tools;

@@ -74,7 +74,11 @@ fn serve(cli: &Cli, config: Config, config_file: Option<PathBuf>) -> anyhow::Res
             return show(&format!("{reference:#}\n"));
         }
         if cli.check {
-            return show("the configuration is valid\n");
+            let held = server.confinement().await?;
+            let tier = held.tier;
+            return show(&format!(
+                "the configuration is valid\ncommands run in the sandbox tier `{tier}`\n"
+            ));
         }
         server.run().await.map_err(anyhow::Error::from)
     });

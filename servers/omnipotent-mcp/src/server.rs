@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use mcp_egress::ConfigError as EgressConfigError;
 use mcp_metrics::Recorder;
 use mcp_ratelimit::Limiter;
-use mcp_sandbox::{BuildError as SandboxError, Runner};
+use mcp_sandbox::{BuildError as SandboxError, Confinement, RunError, Runner};
 use mcp_security::commands::CommandsConfigError;
 use mcp_security::names::NameListError;
 use mcp_security::paths::{ProtectedPath, Protection, RootsError, Surroundings, home_directories};
@@ -15,7 +16,11 @@ use mcp_serve::{Access, Identity, MissingToken, ServeConfig, ServeError, Stop};
 use mcp_toolcall::{Pipeline, Sanitiser, reply_cache};
 
 use crate::Config;
+use crate::enclosure::Enclosure;
 use crate::tools::{self, Parts};
+
+/// When the sandbox is tried out after the start, so that the first answers do not wait for it.
+const BEFORE_TRIAL: Duration = Duration::from_millis(200);
 
 /// What the server says of itself.
 pub const IDENTITY: Identity = Identity {
@@ -52,6 +57,7 @@ pub struct Server {
     recorder: Recorder,
     access: Access,
     serve: ServeConfig,
+    sandbox: (Runner, Enclosure),
 }
 
 /// The configuration cannot be put in force.
@@ -105,10 +111,15 @@ impl Server {
             homes: &homes,
         };
         let replies = reply_cache(&config.cache);
+        let roots = config.files.build(&around)?;
+        let runner = Runner::build(&config.sandbox)?;
+        let home = home.map(|(_, home)| Path::new(home));
+        let enclosure = Enclosure::new(&config.sandbox, &roots, home);
         let catalog = tools::catalog(Parts {
-            roots: config.files.build(&around)?,
+            roots,
+            enclosure: enclosure.clone(),
             commands: config.commands.build(start.environment.clone())?,
-            runner: Runner::build(&config.sandbox)?,
+            runner: runner.clone(),
             egress: config.egress.build()?,
             processes: config.processes.build()?,
             environment: config.environment.build()?,
@@ -128,6 +139,7 @@ impl Server {
             recorder,
             access,
             serve,
+            sandbox: (runner, enclosure),
         })
     }
 
@@ -142,9 +154,47 @@ impl Server {
     /// When an address cannot be bound or signals cannot be listened for.
     pub async fn run(self) -> Result<(), ServeError> {
         let stop = Stop::on_signals()?;
+        let (runner, enclosure) = self.sandbox;
+        let announced = async {
+            tokio::time::sleep(BEFORE_TRIAL).await;
+            match confinement(&runner, &enclosure).await {
+                Ok(held) => tracing::info!(tier = held.tier.as_str(), "sandbox"),
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::error!(error, "commands are refused; see `omnipotent-mcp doctor`");
+                }
+            }
+            std::future::pending().await
+        };
         let served = (self.pipeline, self.recorder);
-        mcp_serve::run(IDENTITY, self.serve, self.access, served, stop).await
+        tokio::select! {
+            outcome = mcp_serve::run(IDENTITY, self.serve, self.access, served, stop) => outcome,
+            outcome = announced => outcome,
+        }
     }
+
+    /// What holds commands on this host. Tries it out.
+    ///
+    /// # Errors
+    /// When commands would be refused.
+    pub async fn confinement(&self) -> Result<Confinement, RunError> {
+        let (runner, enclosure) = &self.sandbox;
+        confinement(runner, enclosure).await
+    }
+}
+
+/// What would hold a command that is started now.
+///
+/// # Errors
+/// When it would be refused.
+pub(crate) async fn confinement(
+    runner: &Runner,
+    enclosure: &Enclosure,
+) -> Result<Confinement, RunError> {
+    let boundary = enclosure
+        .outline()
+        .map_err(|source| RunError::Directory { source })?;
+    runner.confinement(&boundary).await
 }
 
 /// Rules that keep the server's own configuration and token out of reach, whatever the roots are.

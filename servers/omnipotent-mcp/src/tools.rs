@@ -19,6 +19,7 @@ use mcp_security::paths::Roots;
 use mcp_security::processes::ProcessPolicy;
 use mcp_toolcall::{Catalog, ReplyCache};
 
+use crate::enclosure::Enclosure;
 use crate::host::Host;
 use commands::execute_command::ExecuteCommand;
 use environment::get_env_var::GetEnvVar;
@@ -48,6 +49,8 @@ pub struct Parts {
     pub commands: CommandPolicy,
     /// What runs them.
     pub runner: Runner,
+    /// What they are confined to.
+    pub enclosure: Enclosure,
     /// The way out to the network.
     pub egress: Egress,
     /// Which processes may be ended.
@@ -69,6 +72,7 @@ pub fn catalog(parts: Parts) -> Catalog {
     let Parts {
         roots,
         runner,
+        enclosure,
         egress,
         recorder,
         ..
@@ -82,6 +86,7 @@ pub fn catalog(parts: Parts) -> Catalog {
     let health = HealthCheck {
         host: host.clone(),
         runner: runner.clone(),
+        enclosure: enclosure.clone(),
         roots: roots.clone(),
         caches: caches.clone(),
         recorder: recorder.clone(),
@@ -91,6 +96,7 @@ pub fn catalog(parts: Parts) -> Catalog {
         policy: parts.commands,
         roots: roots.clone(),
         runner: runner.clone(),
+        enclosure: enclosure.clone(),
     };
     Catalog::default()
         .with(AnalyzeText)
@@ -119,7 +125,8 @@ pub fn catalog(parts: Parts) -> Catalog {
         .with(scrape)
         .with(SystemInfo {
             host,
-            sandbox: runner.confinement().into(),
+            runner,
+            enclosure,
         })
         .with(WriteFileSecure { roots })
 }

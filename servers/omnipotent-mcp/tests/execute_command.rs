@@ -4,10 +4,11 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use mcp_sandbox::{Runner, SandboxConfig};
+use mcp_sandbox::{Runner, SandboxConfig, Tier};
 use mcp_security::commands::CommandsConfig;
 use mcp_security::paths::{FilesConfig, Surroundings};
 use mcp_toolcall::{Call, Caller, Progress, Tool};
+use omnipotent_mcp::enclosure::Enclosure;
 use omnipotent_mcp::tools::commands::execute_command::ExecuteCommand;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -29,10 +30,16 @@ impl Desk {
         let server = server
             .map(|(name, value)| (name.into(), value.into()))
             .to_vec();
+        let sandbox = SandboxConfig {
+            require: Tier::Strict,
+            ..SandboxConfig::default()
+        };
+        let roots = FilesConfig::default().build(&around).unwrap();
         let tool = ExecuteCommand {
             policy: CommandsConfig::default().build(server).unwrap(),
-            roots: FilesConfig::default().build(&around).unwrap(),
-            runner: Runner::with_helper(&SandboxConfig::default(), helper).unwrap(),
+            enclosure: Enclosure::new(&sandbox, &roots, None),
+            roots,
+            runner: Runner::with_helper(&sandbox, helper).unwrap(),
         };
         Self { directory, tool }
     }
@@ -79,10 +86,13 @@ async fn answers_with_status_and_output() {
         &json!({
             "returncode": 3, "signal": null, "stdout": "out\n", "stderr": "err\n", "success": false,
             "timed_out": false, "truncated": false, "stdout_cut_bytes": 0, "stderr_cut_bytes": 0,
-            "sandbox": { "tier": "none", "layers": [
-                "subreaper", "process-group", "clean-env", "rlimits", "no-new-privs"
-            ] },
         }),
+    );
+    check(
+        &reply["sandbox"],
+        &json!({ "tier": "strict", "unpinned": [
+            ".git/hooks", ".git/config", ".env*", ".claude/settings*.json"
+        ] }),
     );
     let reply = desk.call(json!({ "command": "kill -TERM $$" })).await;
     check(
@@ -98,7 +108,8 @@ async fn starts_in_the_first_root_with_a_clean_environment() {
         .call(json!({ "command": "pwd -P; env | sort", "env": { "GIVEN": "yes" } }))
         .await;
     let here = desk.directory.path().display();
-    let stdout = format!("{here}\nGIVEN=yes\nPATH=/usr/bin:/bin\nPWD={here}\nTERM=dumb\n");
+    let stdout =
+        format!("{here}\nGIVEN=yes\nPATH=/usr/bin:/bin\nPWD={here}\nTERM=dumb\nTMPDIR=/tmp\n");
     check(&reply, &json!({ "stdout": stdout, "success": true }));
 }
 

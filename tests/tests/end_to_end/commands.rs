@@ -22,21 +22,30 @@ fn run(server: &mut Stdio, arguments: Value) -> Value {
 
 #[test]
 fn a_command_answers_with_all_that_it_did() {
-    let sandbox = json!({
-        "tier": "none",
-        "layers": ["subreaper", "process-group", "clean-env", "rlimits", "no-new-privs"],
-    });
+    let mut reply = run(
+        &mut start(),
+        json!({ "command": "echo out; echo err >&2; exit 3" }),
+    );
+    let sandbox = reply.as_object_mut().unwrap().remove("sandbox").unwrap();
     assert_eq!(
-        run(
-            &mut start(),
-            json!({ "command": "echo out; echo err >&2; exit 3" })
-        ),
+        reply,
         json!({
             "returncode": 3, "signal": null, "stdout": "out\n", "stderr": "err\n",
             "success": false, "timed_out": false, "truncated": false,
-            "stdout_cut_bytes": 0, "stderr_cut_bytes": 0, "sandbox": sandbox,
+            "stdout_cut_bytes": 0, "stderr_cut_bytes": 0,
         })
     );
+    assert_eq!(sandbox["tier"], "strict", "{sandbox}");
+    let layers = sandbox["layers"].as_array().unwrap();
+    for layer in [
+        "namespaces",
+        "private-root",
+        "no-capabilities",
+        "network-none",
+        "seccomp",
+    ] {
+        assert!(layers.contains(&json!(layer)), "{sandbox}");
+    }
 }
 
 #[test]

@@ -4,25 +4,25 @@
     reason = "the sandbox is what starts processes"
 )]
 
-use std::io::{self, IoSlice};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::streams::Streams;
-use crate::helper::HELPER_ARG;
+use crate::boundary::Ground;
+use crate::helper::{HELPER_ARG, Role};
 use crate::reap::{self, Remains, Spared};
+use crate::tier::Tier;
 use crate::wire::{self, Report};
 
 /// How long a helper may take to kill everything and report, before it is killed itself.
@@ -30,7 +30,7 @@ const HELPER_GRACE: Duration = Duration::from_secs(1);
 /// How long the orphans of a killed helper are hunted.
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(2);
 /// Longest report.
-const REPORT_BYTES: usize = 4 * 1024;
+const REPORT_BYTES: usize = 64 * 1024;
 
 /// Where helpers come from. After each command one is started for the next, because loading the
 /// server's binary takes longer than most commands; it waits without a timer and ends with us.
@@ -49,27 +49,28 @@ impl Reserve {
         }
     }
 
-    /// A helper that waits for its command.
-    pub(super) fn take(&self) -> io::Result<Helper> {
+    /// A helper that waits for its command on this ground.
+    pub(super) fn take(&self, tier: Tier, ground: &Arc<Ground>) -> io::Result<Helper> {
         let ready = self
             .ready
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         if let Some(mut helper) = ready
+            && helper.stands_on(tier, ground)
             && helper.is_alive()
         {
             return Ok(helper);
         }
-        Helper::launch(&self.binary)
+        Helper::launch(&self.binary, tier, ground)
     }
 
     /// Starts a helper for the next command, unless one waits already.
-    pub(super) fn refill(&self) {
+    pub(super) fn refill(&self, tier: Tier, ground: &Arc<Ground>) {
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         if ready.is_none() {
             // The next command tries again and reports the failure.
-            *ready = Helper::launch(&self.binary).ok();
+            *ready = Helper::launch(&self.binary, tier, ground).ok();
         }
     }
 }
@@ -82,6 +83,8 @@ pub(super) struct Helper {
     control: UnixStream,
     /// What it has said so far.
     heard: Vec<u8>,
+    tier: Tier,
+    ground: Arc<Ground>,
 }
 
 /// How the helper itself ended.
@@ -92,13 +95,16 @@ pub(super) enum HelperExit {
 }
 
 impl Helper {
-    fn launch(binary: &PathBuf) -> io::Result<Self> {
-        let (ours, theirs) = StdUnixStream::pair()?;
+    fn launch(binary: &PathBuf, tier: Tier, ground: &Arc<Ground>) -> io::Result<Self> {
+        let (mut ours, theirs) = StdUnixStream::pair()?;
         ours.set_nonblocking(true)?;
+        // A new socket's buffer takes far more than this frame.
+        ours.write_all(&wire::encode(&**ground)?)?;
         let control = UnixStream::from_std(ours)?;
         let (process, spared) = Spared::start(|| {
             let process = Command::new(binary)
                 .arg(HELPER_ARG)
+                .arg(Role::of(tier).as_str())
                 .env_clear()
                 .current_dir("/")
                 .stdin(OwnedFd::from(theirs))
@@ -113,7 +119,13 @@ impl Helper {
             _spared: spared,
             control,
             heard: Vec::new(),
+            tier,
+            ground: Arc::clone(ground),
         })
+    }
+
+    fn stands_on(&self, tier: Tier, ground: &Arc<Ground>) -> bool {
+        self.tier == tier && (Arc::ptr_eq(&self.ground, ground) || self.ground == *ground)
     }
 
     fn is_alive(&mut self) -> bool {
@@ -133,25 +145,14 @@ impl Helper {
     }
 
     /// Hands over the command and listens for the report.
-    pub(super) async fn converse(&mut self, message: &[&[u8]], cwd: Option<BorrowedFd<'_>>) {
-        // A helper that stops reading has something to say, or is gone.
-        drop(self.tell(message, cwd).await);
-        self.listen().await;
-    }
-
-    /// Sends the parts of a message; the directory travels with the first byte.
-    async fn tell(&mut self, message: &[&[u8]], cwd: Option<BorrowedFd<'_>>) -> io::Result<()> {
-        let mut parts = message.iter();
-        let first = parts.next().copied().unwrap_or_default();
-        let deliver = || send_with_descriptor(&self.control, first, cwd);
-        let sent = self.control.async_io(Interest::WRITABLE, deliver).await?;
-        self.control
-            .write_all(first.get(sent..).unwrap_or_default())
-            .await?;
-        for part in parts {
-            self.control.write_all(part).await?;
+    pub(super) async fn converse(&mut self, message: &[&[u8]]) {
+        for part in message {
+            // A helper that stops reading has something to say, or is gone.
+            if self.control.write_all(part).await.is_err() {
+                break;
+            }
         }
-        Ok(())
+        self.listen().await;
     }
 
     /// Tells the helper to kill everything, and waits for its report for a while.
@@ -204,23 +205,4 @@ impl Helper {
         }
         exit
     }
-}
-
-fn send_with_descriptor(
-    socket: impl AsFd,
-    bytes: &[u8],
-    descriptor: Option<BorrowedFd<'_>>,
-) -> io::Result<usize> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let descriptors: Vec<BorrowedFd<'_>> = descriptor.into_iter().collect();
-    if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(&descriptors)) {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    Ok(sendmsg(
-        socket,
-        &[IoSlice::new(bytes)],
-        &mut ancillary,
-        SendFlags::NOSIGNAL,
-    )?)
 }

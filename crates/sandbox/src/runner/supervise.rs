@@ -1,7 +1,6 @@
 //! One command from start to burial, on the server's side.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,9 +10,10 @@ use tokio::time::{sleep, timeout};
 
 use super::held::{Helper, HelperExit, Reserve};
 use super::streams::Streams;
-use super::{CONFINEMENT, CommandSpec, RunError, WorkingDirectory};
-use crate::config::Limits;
+use super::{CommandSpec, RunError, WorkingDirectory};
+use crate::boundary::{Ground, Place};
 use crate::outcome::{Outcome, Status};
+use crate::tier::{Confinement, Tier};
 use crate::wire::{self, Ending, Request, Stage};
 
 /// How long output is waited for when something still holds the pipe after the helper is gone.
@@ -25,8 +25,16 @@ pub(super) type Answer = oneshot::Sender<Result<Outcome, RunError>>;
 /// A command and what runs it.
 pub(super) struct Supervision {
     pub(super) reserve: Arc<Reserve>,
-    pub(super) limits: Limits,
+    pub(super) tier: Tier,
     pub(super) spec: CommandSpec,
+    pub(super) next: Next,
+}
+
+/// Whether another command is to be expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    Expected,
+    Unknown,
 }
 
 /// Why supervision came to its end.
@@ -51,16 +59,12 @@ impl Supervision {
         };
         let environment = wire::encode_environment(&self.spec.environment);
         let message = [&*frame, &*environment, &*self.spec.stdin];
-        let cwd = match &self.spec.cwd {
-            WorkingDirectory::Given(directory) => Some(directory.as_fd()),
-            WorkingDirectory::Temporary => None,
-        };
 
         let mut readers = helper.read_into(&streams);
         let cause = tokio::select! {
             biased;
             () = answer.closed() => Cause::Dropped,
-            () = helper.converse(&message, cwd) => Cause::Ended,
+            () = helper.converse(&message) => Cause::Ended,
             () = sleep(self.spec.timeout) => Cause::TimedOut,
         };
         if cause != Cause::Ended {
@@ -87,21 +91,56 @@ impl Supervision {
             stdout: streams.stdout.take(),
             stderr: streams.stderr.take(),
             duration: started.elapsed(),
-            confinement: CONFINEMENT,
+            confinement: self.confinement(&helper),
         });
         drop(answer.send(outcome));
         if exit.is_none() {
             helper.bury().await;
         }
-        self.reserve.refill();
+        if self.next == Next::Expected {
+            self.reserve.refill(self.tier, self.ground());
+        }
+    }
+
+    fn ground(&self) -> &Arc<Ground> {
+        &self.spec.boundary.ground
+    }
+
+    /// What the helper says that it put in force; it does not run a command with less than the
+    /// tier promises, also when it was killed before it could tell.
+    fn confinement(&self, helper: &Helper) -> Confinement {
+        let report = helper.report();
+        let (layers, unpinned) = report
+            .map(|report| (report.layers, report.unpinned))
+            .unzip();
+        Confinement {
+            tier: self.tier,
+            layers: layers.unwrap_or_default(),
+            unpinned: [
+                self.spec.boundary.loose.clone(),
+                unpinned.unwrap_or_default(),
+            ]
+            .concat(),
+        }
     }
 
     /// A helper, and what to tell it first.
     fn prepare(&mut self) -> Result<(Helper, Vec<u8>), RunError> {
+        let cwd = match &self.spec.cwd {
+            WorkingDirectory::Given(directory) => {
+                let place = Place::of(directory);
+                Some(place.map_err(|source| RunError::Directory { source })?)
+            }
+            WorkingDirectory::Temporary => None,
+        };
+        let boundary = &mut self.spec.boundary;
         let request = Request {
             program: self.spec.program.clone(),
             args: std::mem::take(&mut self.spec.args),
-            limits: self.limits,
+            cwd,
+            roots: std::mem::take(&mut boundary.roots),
+            guarded: std::mem::take(&mut boundary.guarded),
+            limits: boundary.limits,
             environment_bytes: wire::environment_length(&self.spec.environment),
             stdin_bytes: self.spec.stdin.len(),
         };
@@ -111,7 +150,7 @@ impl Supervision {
         })?;
         let helper = self
             .reserve
-            .take()
+            .take(self.tier, self.ground())
             .map_err(|source| RunError::Launch { source })?;
         Ok((helper, frame))
     }
@@ -134,6 +173,15 @@ impl Supervision {
                     source: io::Error::from_raw_os_error(errno),
                 })
             }
+            (
+                Some(Ending::Failed {
+                    stage: Stage::Directory,
+                    errno,
+                }),
+                _,
+            ) => Err(RunError::Directory {
+                source: io::Error::from_raw_os_error(errno),
+            }),
             (Some(Ending::Failed { stage, errno }), _) => Err(RunError::Helper {
                 stage,
                 source: io::Error::from_raw_os_error(errno),

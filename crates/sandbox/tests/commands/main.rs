@@ -4,12 +4,15 @@
     reason = "tests look at /proc to see what is left"
 )]
 
+mod strict;
 mod support;
 
 use std::time::{Duration, Instant};
 
-use mcp_sandbox::{Limits, RunError, SandboxConfig, Status};
-use support::{alive_with, gone, run, runner, runner_with, sh, spec, until};
+use mcp_sandbox::{Limits, RunError, SandboxConfig, Status, Tier};
+use support::{
+    alive_with, become_plain_user, gone, in_tier, run, runner, runner_with, sh, spec, until, within,
+};
 
 #[tokio::test]
 async fn reports_exit_codes_and_signals() {
@@ -74,15 +77,16 @@ async fn the_environment_is_only_what_was_given() {
     let text = String::from_utf8(outcome.stdout.head).unwrap();
     let mut lines: Vec<&str> = text.lines().collect();
     lines.sort_unstable();
-    assert_eq!(lines, ["GIVEN=yes", "PATH=/usr/bin:/bin"]);
+    assert_eq!(lines, ["GIVEN=yes", "PATH=/usr/bin:/bin", "TMPDIR=/tmp"]);
 }
 
 #[tokio::test]
 async fn starts_in_the_directory_itself_not_in_its_name() {
+    become_plain_user();
     let home = tempfile::tempdir().unwrap();
     let (before, after) = (home.path().join("before"), home.path().join("after"));
     std::fs::create_dir(&before).unwrap();
-    let mut moved = spec("pwd", &["-P"]);
+    let mut moved = within(spec("pwd", &["-P"]), home.path());
     moved.cwd = support::directory(&before);
     std::fs::rename(&before, &after).unwrap();
     let outcome = run(moved).await;
@@ -110,18 +114,20 @@ async fn limits_are_in_force() {
         cpu: Duration::from_secs(77),
         ..Limits::default()
     };
-    let runner = runner_with(&SandboxConfig {
-        limits,
-        ..SandboxConfig::default()
-    });
+    let runner = runner();
+    let limited = |script| {
+        let mut spec = sh(script);
+        spec.boundary.limits = limits;
+        spec
+    };
     let script = "ulimit -c; ulimit -n; ulimit -f; ulimit -t; grep NoNewPrivs /proc/self/status";
-    let outcome = runner.run(sh(script), drop).await.unwrap();
+    let outcome = runner.run(limited(script), drop).await.unwrap();
     // dash counts file sizes in blocks of 512 bytes.
     let text = String::from_utf8(outcome.stdout.head).unwrap();
     let words: Vec<&str> = text.split_whitespace().collect();
     assert_eq!(words, ["0", "123", "2048", "77", "NoNewPrivs:", "1"]);
     let outcome = runner
-        .run(sh("head -c 2000000 /dev/zero > $(mktemp)"), drop)
+        .run(limited("head -c 2000000 /dev/zero > $(mktemp)"), drop)
         .await
         .unwrap();
     assert_ne!(outcome.status, Status::Exited(0));
@@ -183,7 +189,7 @@ async fn a_daemon_that_holds_the_pipe_does_not_hold_the_call() {
 async fn killing_the_helper_does_not_set_the_command_free() {
     let mark = support::mark();
     let script = format!("setsid sleep {mark} & kill -KILL $PPID; sleep {mark}");
-    let outcome = run(sh(&script)).await;
+    let outcome = run(in_tier(Tier::None, sh(&script))).await;
     assert_eq!(
         (outcome.status, outcome.timed_out),
         (Status::Signaled(9), false)
@@ -194,9 +200,8 @@ async fn killing_the_helper_does_not_set_the_command_free() {
 #[tokio::test]
 async fn stopping_the_helper_does_not_stop_the_clock() {
     let mark = support::mark();
-    let mut stopped = sh(&format!(
-        "echo printed; kill -STOP $PPID; setsid sleep {mark}"
-    ));
+    let script = format!("echo printed; kill -STOP $PPID; setsid sleep {mark}");
+    let mut stopped = in_tier(Tier::None, sh(&script));
     stopped.timeout = Duration::from_millis(300);
     let began = Instant::now();
     let outcome = run(stopped).await;
@@ -250,8 +255,7 @@ async fn commands_wait_for_their_turn() {
     let home = tempfile::tempdir().unwrap();
     let script = "mkdir lock && rmdir lock";
     let calls = (0..4).map(|_| {
-        let mut one = sh(script);
-        one.cwd = support::directory(home.path());
+        let one = within(sh(script), home.path());
         let runner = runner.clone();
         async move { runner.run(one, drop).await.unwrap().status }
     });
@@ -281,15 +285,18 @@ async fn progress_tells_how_much_was_printed() {
 async fn a_helper_that_waited_knows_nothing_of_the_command_before() {
     let runner = runner();
     let home = tempfile::tempdir().unwrap();
-    let mut first = sh("pwd -P; env | sort; umask 0; ulimit -n 10; cd /; sleep 1000 &");
-    first.cwd = support::directory(home.path());
+    let script = "pwd -P; env | sort; umask 0; ulimit -n 10; cd /; sleep 1000 &";
+    let mut first = within(sh(script), home.path());
     first.environment.push(("FIRST".into(), "1".into()));
     let outcome = runner.run(first, drop).await.unwrap();
     let here = home.path().display();
-    let expect = format!("{here}\nFIRST=1\nPATH=/usr/bin:/bin\nPWD={here}\n");
+    let expect = format!("{here}\nFIRST=1\nPATH=/usr/bin:/bin\nPWD={here}\nTMPDIR=/tmp\n");
     assert_eq!(String::from_utf8(outcome.stdout.head).unwrap(), expect);
     for _ in 0..3 {
         let outcome = runner.run(sh("pwd -P; env | sort"), drop).await.unwrap();
-        assert_eq!(outcome.stdout.head, b"/tmp\nPATH=/usr/bin:/bin\nPWD=/tmp\n");
+        assert_eq!(
+            outcome.stdout.head,
+            b"/tmp\nPATH=/usr/bin:/bin\nPWD=/tmp\nTMPDIR=/tmp\n"
+        );
     }
 }

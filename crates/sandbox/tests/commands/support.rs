@@ -5,15 +5,36 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use mcp_sandbox::{CommandSpec, Outcome, Runner, SandboxConfig, WorkingDirectory};
+use mcp_sandbox::{
+    Access, Boundary, CommandSpec, Outcome, Place, Root, Runner, SandboxConfig, Tier,
+    WorkingDirectory,
+};
 use rustix::fs::{Mode, OFlags, open};
+use rustix::process::{Gid, Uid};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+
+/// The user that tests become when they are run as root, for whom no permission would be refused.
+const USER: u32 = 61_235;
 
 pub(crate) fn runner() -> Runner {
     runner_with(&SandboxConfig::default())
 }
 
 pub(crate) fn runner_with(config: &SandboxConfig) -> Runner {
-    Runner::with_helper(config, env!("CARGO_BIN_EXE_sandbox-test-helper").into()).unwrap()
+    become_plain_user();
+    Runner::with_helper(config, HELPER.into()).unwrap()
+}
+
+const HELPER: &str = env!("CARGO_BIN_EXE_sandbox-test-helper");
+
+/// Drops root's rights from the calling thread and from those that it starts.
+pub(crate) fn become_plain_user() {
+    if rustix::process::geteuid().is_root() {
+        let (user, group) = (Uid::from_raw(USER), Gid::from_raw(USER));
+        set_thread_groups(&[]).unwrap();
+        set_thread_res_gid(group, group, group).unwrap();
+        set_thread_res_uid(user, user, user).unwrap();
+    }
 }
 
 pub(crate) async fn run(spec: CommandSpec) -> Outcome {
@@ -33,7 +54,31 @@ pub(crate) fn spec(program: &str, args: &[&str]) -> CommandSpec {
         stdin: Vec::new(),
         timeout: Duration::from_secs(20),
         output_cap_bytes: 64 * 1024,
+        boundary: boundary(Tier::Strict),
     }
+}
+
+/// Nothing but the system, in exactly this tier.
+pub(crate) fn boundary(tier: Tier) -> Boundary {
+    let config = SandboxConfig {
+        require: tier,
+        prefer: tier,
+        ..SandboxConfig::default()
+    };
+    Boundary::closed(&config, None)
+}
+
+/// A directory that a command may write, as its working directory too.
+pub(crate) fn within(mut spec: CommandSpec, root: &Path) -> CommandSpec {
+    spec.cwd = directory(root);
+    spec.boundary.roots.push(open_root(root, Access::ReadWrite));
+    spec
+}
+
+pub(crate) fn open_root(path: &Path, access: Access) -> Root {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let place = Place::of(open(path, flags, Mode::empty()).unwrap()).unwrap();
+    Root { place, access }
 }
 
 pub(crate) fn directory(path: &Path) -> WorkingDirectory {
@@ -74,4 +119,19 @@ pub(crate) async fn until(condition: impl Fn() -> bool) -> bool {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     false
+}
+
+/// The same command in another tier.
+pub(crate) fn in_tier(tier: Tier, mut spec: CommandSpec) -> CommandSpec {
+    let roots = std::mem::take(&mut spec.boundary.roots);
+    spec.boundary = boundary(tier);
+    spec.boundary.roots = roots;
+    spec
+}
+
+/// What a command printed, on both streams.
+pub(crate) fn printed(outcome: &Outcome) -> String {
+    [&outcome.stdout, &outcome.stderr]
+        .map(|stream| String::from_utf8_lossy(&stream.head).into_owned())
+        .concat()
 }

@@ -137,7 +137,7 @@ pub(super) struct Rules {
 }
 
 #[derive(Debug)]
-struct Rule {
+pub(super) struct Rule {
     text: String,
     from_top: bool,
     names: Vec<String>,
@@ -157,11 +157,7 @@ impl Rules {
 
     /// The rule against using the absolute path `real`, if there is one.
     pub(super) fn against(&self, real: &Path, intent: Intent) -> Option<&str> {
-        let names: Vec<String> = real
-            .components()
-            .filter(|part| matches!(part, Component::Normal(_)))
-            .map(|part| fold(&part.as_os_str().to_string_lossy()))
-            .collect();
+        let names = folded_names(real);
         let hit = |rule: &&Rule| rule.protection.forbids(intent) && self.covers(rule, &names);
         self.rules.iter().find(hit).map(|rule| rule.text.as_str())
     }
@@ -176,17 +172,46 @@ impl Rules {
         self.rules.iter().find(hit).map(|rule| rule.text.as_str())
     }
 
-    fn covers(&self, rule: &Rule, names: &[String]) -> bool {
-        let places = if rule.from_top { 1 } else { names.len() };
-        names.windows(rule.names.len()).take(places).any(|row| {
-            row.iter()
-                .zip(&rule.names)
-                .all(|(name, pattern)| matches_glob(pattern, name))
-                && !row
-                    .last()
-                    .is_some_and(|last| self.exceptions.contains(last))
+    /// The rules one by one.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter()
+    }
+
+    /// Whether `rule` is about the last names of the absolute path `real`.
+    pub(super) fn ends_at(&self, rule: &Rule, real: &Path) -> bool {
+        let names = folded_names(real);
+        let start = names.len().checked_sub(rule.names.len());
+        start.is_some_and(|start| {
+            (start == 0 || !rule.from_top)
+                && names
+                    .get(start..)
+                    .is_some_and(|row| self.matches(rule, row))
         })
     }
+
+    fn covers(&self, rule: &Rule, names: &[String]) -> bool {
+        let places = if rule.from_top { 1 } else { names.len() };
+        names
+            .windows(rule.names.len())
+            .take(places)
+            .any(|row| self.matches(rule, row))
+    }
+
+    fn matches(&self, rule: &Rule, row: &[String]) -> bool {
+        row.iter()
+            .zip(&rule.names)
+            .all(|(name, pattern)| matches_glob(pattern, name))
+            && !row
+                .last()
+                .is_some_and(|last| self.exceptions.contains(last))
+    }
+}
+
+fn folded_names(real: &Path) -> Vec<String> {
+    real.components()
+        .filter(|part| matches!(part, Component::Normal(_)))
+        .map(|part| fold(&part.as_os_str().to_string_lossy()))
+        .collect()
 }
 
 impl Rule {
@@ -208,10 +233,41 @@ impl Rule {
             protection: rule.access,
         })
     }
+
+    /// How many names it consists of.
+    pub(super) fn length(&self) -> usize {
+        self.names.len()
+    }
+
+    pub(super) fn last_name(&self) -> &str {
+        self.names.last().map_or("", String::as_str)
+    }
+
+    /// Whether its last name matches one that is folded already.
+    pub(super) fn last_matches(&self, name: &str) -> bool {
+        matches_glob(self.last_name(), name)
+    }
+
+    pub(super) fn protection(&self) -> Protection {
+        self.protection
+    }
+
+    /// Whether it closes everything below too.
+    pub(super) fn is_closing(&self) -> bool {
+        self.protection == Protection::ReadWrite
+    }
+
+    /// As it is configured.
+    pub(super) fn configured(&self) -> ProtectedPath {
+        ProtectedPath {
+            path: self.text.clone(),
+            access: self.protection,
+        }
+    }
 }
 
 /// A name as other systems would see it: without case, final dots and final spaces.
-fn fold(name: &str) -> String {
+pub(super) fn fold(name: &str) -> String {
     name.trim_end_matches(['.', ' ']).to_ascii_lowercase()
 }
 

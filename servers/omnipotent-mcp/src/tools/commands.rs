@@ -77,6 +77,36 @@ fn explain_run(error: RunError) -> ToolError {
     let text = error.to_string();
     match error {
         RunError::Execute { program, source } => explain_execute(&program, source),
+        RunError::Unavailable(shortfall) => {
+            ToolError::new(Code::Unavailable, format!("{text}: {shortfall}"))
+                .with_layer("sandbox")
+                .with_hint(
+                    "ask the operator to run `omnipotent-mcp doctor`, which names the change that \
+                     this host needs",
+                )
+        }
+        RunError::Inexpressible(beyond) => {
+            let hint = match beyond.network {
+                Some(_) => "the operator can set sandbox.network = \"none\", or allow user \
+                            namespaces on this host (`omnipotent-mcp doctor`)"
+                    .to_owned(),
+                None => format!(
+                    "the operator can allow user namespaces on this host (`omnipotent-mcp \
+                     doctor`), or do without by sandbox.waive = {:?}",
+                    beyond
+                        .waivable
+                        .iter()
+                        .map(ToString::to_string)
+                        .collect::<Vec<_>>()
+                ),
+            };
+            ToolError::new(Code::Unavailable, format!("{text}: {beyond}"))
+                .with_layer("sandbox")
+                .with_hint(hint)
+        }
+        RunError::Directory { source } => ToolError::new(Code::Unavailable, text)
+            .with_hint("see whether the directory still exists and may be entered")
+            .with_source(source),
         RunError::Launch { .. } | RunError::Helper { .. } | RunError::NoReport => {
             ToolError::new(Code::Unavailable, text)
                 .with_hint("call again; if it stays, the operator finds the cause in the log")

@@ -1,9 +1,12 @@
 //! Runs a command and answers with what it printed.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::time::Duration;
 
-use mcp_sandbox::{CommandSpec, Confinement, Outcome, Progress, Runner, Status, WorkingDirectory};
+use mcp_sandbox::{
+    CommandSpec, Confinement, Outcome, Progress, RunError, Runner, Status, WorkingDirectory,
+};
 use mcp_security::commands::{AllowedCommand, CommandPolicy, VettedEnvironment};
 use mcp_security::paths::Roots;
 use mcp_toolcall::bounded::{Int, List, Text};
@@ -13,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::output::{Shown, show};
 use super::{explain_denied, explain_run, explain_variable};
+use crate::enclosure::Enclosure;
 use crate::tools::files;
 
 /// Longest time a command may have, in seconds.
@@ -29,6 +33,8 @@ pub struct ExecuteCommand {
     pub roots: Roots,
     /// What runs them.
     pub runner: Runner,
+    /// What they are confined to.
+    pub enclosure: Enclosure,
 }
 
 /// What to run.
@@ -115,21 +121,22 @@ pub struct Reply {
 /// What confined a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Sandbox {
-    /// `none`: the command had the rights of the server's user.
+    /// `strict`: it saw nothing but the system, read-only, and the allowed directories;
+    /// `landlock`: it could touch nothing else; `none`: it had the rights of the server's user.
     tier: &'static str,
     /// The measures in force.
-    layers: Vec<&'static str>,
+    layers: Vec<String>,
+    /// Protected paths that could not be held in this call: rules for names yet to be made, or
+    /// paths.
+    unpinned: Vec<String>,
 }
 
 impl From<Confinement> for Sandbox {
-    fn from(confinement: Confinement) -> Self {
+    fn from(held: Confinement) -> Self {
         Self {
-            tier: confinement.tier.as_str(),
-            layers: confinement
-                .layers
-                .iter()
-                .map(|layer| layer.as_str())
-                .collect(),
+            tier: held.tier.as_str(),
+            layers: held.layers.iter().map(ToString::to_string).collect(),
+            unpinned: held.unpinned,
         }
     }
 }
@@ -138,8 +145,9 @@ impl Tool for ExecuteCommand {
     const SPEC: ToolSpec = ToolSpec {
         name: "execute_command",
         title: "Run a command",
-        summary: "Runs a command with a clean environment and no terminal, and answers with its \
-                  exit code and output: 256 KiB of each stream by default, beginning and end kept. \
+        summary: "Runs a command in a sandbox (no network, only the allowed directories writable, \
+                  private /tmp and home) and answers with its exit code and output: 256 KiB of \
+                  each stream by default, beginning and end kept. \
                   Nothing it starts outlives the call (timeout 30 s by default, at most 600 s), so \
                   run servers and what uses them in one command. A non-zero exit and a time-out are \
                   answers, not errors; for large output redirect to a file and read that.",
@@ -177,6 +185,12 @@ impl Tool for ExecuteCommand {
     }
 
     async fn run(&self, plan: Plan, call: &Call) -> Result<Reply, ToolError> {
+        let enclosure = self.enclosure.clone();
+        let boundary = tokio::task::spawn_blocking(move || enclosure.draw())
+            .await
+            .map_err(io::Error::other)
+            .flatten()
+            .map_err(|source| explain_run(RunError::Directory { source }))?;
         let (program, args) = plan.command.into_parts();
         let spec = CommandSpec {
             program,
@@ -186,6 +200,7 @@ impl Tool for ExecuteCommand {
             stdin: plan.stdin,
             timeout: plan.timeout,
             output_cap_bytes: plan.max_bytes,
+            boundary,
         };
         let report = |Progress {
                           elapsed,
@@ -247,16 +262,16 @@ async fn prepare(outcome: Outcome, budget: usize) -> Result<Reply, ToolError> {
     let bytes =
         [&outcome.stdout, &outcome.stderr].map(|stream| stream.head.len() + stream.tail.len());
     if bytes.iter().sum::<usize>() <= INLINE_BYTES {
-        return Ok(reply(&outcome, budget));
+        return Ok(reply(outcome, budget));
     }
-    tokio::task::spawn_blocking(move || reply(&outcome, budget))
+    tokio::task::spawn_blocking(move || reply(outcome, budget))
         .await
         .map_err(|source| {
             ToolError::new(Code::Internal, "the output could not be prepared").with_source(source)
         })
 }
 
-fn reply(outcome: &Outcome, budget: usize) -> Reply {
+fn reply(outcome: Outcome, budget: usize) -> Reply {
     let [stdout, stderr] = show([&outcome.stdout, &outcome.stderr], budget);
     let Shown {
         text: stdout,

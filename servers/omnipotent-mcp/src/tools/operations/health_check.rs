@@ -1,5 +1,6 @@
 //! Whether the server and its machine are well.
 
+use std::error::Error;
 use std::time::{Duration, Instant};
 
 use mcp_metrics::names::EGRESS_BREAKERS;
@@ -12,7 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::get_metrics::HttpNumbers;
 use super::{Caches, CachesReport};
+use crate::enclosure::Enclosure;
 use crate::host::Host;
+use crate::server::confinement;
 
 /// A share above this, in percent, is a reason to look.
 const BUSY_PERCENT: f64 = 95.0;
@@ -24,6 +27,8 @@ pub struct HealthCheck {
     pub host: Host,
     /// What runs commands.
     pub runner: Runner,
+    /// What they are confined to.
+    pub enclosure: Enclosure,
     /// Where files may be touched.
     pub roots: Roots,
     /// The caches.
@@ -128,7 +133,7 @@ impl Tool for HealthCheck {
             self.cpu(),
             self.memory(),
             self.disks().await,
-            self.sandbox(),
+            self.sandbox().await,
             self.files(),
             check(
                 "egress",
@@ -192,15 +197,24 @@ impl HealthCheck {
         }
     }
 
-    fn sandbox(&self) -> Check {
-        let confinement = self.runner.confinement();
-        let layers = confinement
-            .layers
-            .iter()
-            .map(|layer| layer.as_str())
-            .collect::<Vec<_>>();
-        let detail = format!("tier {} ({})", confinement.tier.as_str(), layers.join(", "));
-        check("sandbox", true, detail)
+    async fn sandbox(&self) -> Check {
+        match confinement(&self.runner, &self.enclosure).await {
+            Ok(held) => {
+                let layers: Vec<String> = held.layers.iter().map(ToString::to_string).collect();
+                let detail = format!("tier {} ({})", held.tier, layers.join(", "));
+                check("sandbox", true, detail)
+            }
+            Err(error) => {
+                let reason = error
+                    .source()
+                    .map_or_else(String::new, |source| format!(": {source}"));
+                check(
+                    "sandbox",
+                    false,
+                    format!("commands are refused: {error}{reason}"),
+                )
+            }
+        }
     }
 
     fn files(&self) -> Check {

@@ -1,0 +1,427 @@
+//! What the strict tier promises, each promise by its effect.
+#![expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mcp_sandbox::{
+    Access, CommandSpec, Ground, Guard, Guarded, GuardedName, Layer, Network, Outcome, Status,
+};
+use tempfile::TempDir;
+
+use crate::support::{
+    alive_with, become_plain_user, mark, open_root, printed, run, runner, sh, within,
+};
+
+/// A root that the command may write, owned by its user.
+fn workspace() -> TempDir {
+    become_plain_user();
+    tempfile::tempdir().unwrap()
+}
+
+fn with_ground(mut spec: CommandSpec, change: impl FnOnce(&mut Ground)) -> CommandSpec {
+    let mut ground = Ground::clone(&spec.boundary.ground);
+    change(&mut ground);
+    spec.boundary.ground = Arc::new(ground);
+    spec
+}
+
+fn names(names: &[(&str, Guard)]) -> Vec<GuardedName> {
+    let name = |(name, guard): &(&str, Guard)| GuardedName {
+        name: name.into(),
+        guard: *guard,
+    };
+    names.iter().map(name).collect()
+}
+
+/// Everything beneath `top`, with its mode and content.
+fn inventory(top: &Path) -> Vec<(PathBuf, u32, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(top).unwrap() {
+        let path = entry.unwrap().path();
+        let stat = fs::symlink_metadata(&path).unwrap();
+        let content = if stat.is_file() {
+            fs::read(&path).unwrap()
+        } else {
+            Vec::new()
+        };
+        found.push((path.clone(), stat.mode(), content));
+        if stat.is_dir() {
+            found.extend(inventory(&path));
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Runs `script`, which prints `held` when it could not do what it tried.
+#[track_caller]
+fn assert_held(outcome: &Outcome, what: &str) {
+    assert_eq!(
+        outcome.stdout.head,
+        b"held\n",
+        "{what}: {}",
+        printed(outcome)
+    );
+}
+
+#[tokio::test]
+async fn names_what_is_in_force() {
+    let outcome = run(sh("true")).await;
+    assert_eq!(outcome.status, Status::Exited(0), "{}", printed(&outcome));
+    let layers = outcome.confinement.layers;
+    for layer in [
+        Layer::Namespaces,
+        Layer::PrivateRoot,
+        Layer::NoCapabilities,
+        Layer::Seccomp,
+        Layer::Network {
+            mode: Network::None,
+        },
+    ] {
+        assert!(layers.contains(&layer), "{layers:?}");
+    }
+    let landlock = layers
+        .iter()
+        .any(|layer| matches!(layer, Layer::Landlock { abi: 1.. }));
+    assert!(landlock, "{layers:?}");
+}
+
+#[tokio::test]
+async fn sees_the_system_read_only_and_nothing_else() {
+    let root = workspace();
+    for script in [
+        "touch /usr/x",
+        "touch /etc/x",
+        "touch /x",
+        "touch /dev/x",
+        "mkdir /home/x",
+        "chmod 700 /",
+        "rm -rf /usr/share/doc",
+        "ls /sys/kernel",
+        "ls /var/log",
+        "ls /old",
+        "test -n \"$(ls -A /home /root | grep -v :)\"",
+        "cat /.masked/file",
+        "chmod 777 /.masked/file",
+        "rmdir /.masked/directory",
+    ] {
+        let outcome = run(within(
+            sh(&format!("{script} && echo open || echo held")),
+            root.path(),
+        ));
+        assert_held(&outcome.await, script);
+    }
+    let outcome = run(sh(
+        "test -x /bin/sh && cat /etc/passwd >/dev/null && echo held",
+    ))
+    .await;
+    assert_held(&outcome, "the system is readable");
+}
+
+#[tokio::test]
+async fn has_private_files_that_are_gone_afterwards() {
+    let mark = mark();
+    let script = format!(
+        "for at in /tmp /var/tmp /run /dev/shm \"$HOME\"; do echo x > $at/{mark} || exit 1; done; \
+         test $(ls -A /tmp | wc -l) = 1 && ls -d $HOME"
+    );
+    let home = Path::new("/home/somebody");
+    let spec = || {
+        let mut spec = with_ground(sh(&script), |ground| ground.home = Some(home.to_owned()));
+        spec.environment.push(("HOME".into(), home.into()));
+        spec
+    };
+    for _ in 0..2 {
+        let outcome = run(spec()).await;
+        assert_eq!(printed(&outcome), "/home/somebody\n");
+    }
+    for at in ["/tmp", "/var/tmp", "/run", "/dev/shm"] {
+        assert!(!Path::new(at).join(&mark).exists());
+    }
+}
+
+#[tokio::test]
+async fn private_files_are_bounded() {
+    let spec = with_ground(
+        sh("head -c 5000000 /dev/zero > /tmp/big && echo open || echo held"),
+        |ground| ground.scratch_bytes = 1 << 20,
+    );
+    assert_held(&run(spec).await, "1 MiB");
+}
+
+#[tokio::test]
+async fn writes_reach_the_root_and_nowhere_else() {
+    let root = workspace();
+    let outside = workspace();
+    fs::write(outside.path().join("secret"), "secret").unwrap();
+    let script = format!(
+        "echo kept > inside; mkdir -p {0} 2>/dev/null; cat {0}/secret; echo x > {0}/planted",
+        outside.path().display()
+    );
+    let outcome = run(within(sh(&script), root.path())).await;
+    assert!(
+        !printed(&outcome).contains("secret\n"),
+        "{}",
+        printed(&outcome)
+    );
+    assert_eq!(fs::read(root.path().join("inside")).unwrap(), b"kept\n");
+    assert!(!outside.path().join("planted").exists());
+}
+
+#[tokio::test]
+async fn a_read_only_root_is_read_only_inside_a_writable_one_too() {
+    let root = workspace();
+    let inner = root.path().join("inner");
+    fs::create_dir(&inner).unwrap();
+    fs::write(inner.join("file"), "x").unwrap();
+    let mut spec = within(
+        sh("cat inner/file && touch new && ! touch inner/new"),
+        root.path(),
+    );
+    spec.boundary
+        .roots
+        .push(open_root(&inner, Access::ReadOnly));
+    let outcome = run(spec).await;
+    assert_eq!(outcome.status, Status::Exited(0), "{}", printed(&outcome));
+    assert!(!inner.join("new").exists());
+}
+
+#[tokio::test]
+async fn a_root_that_was_replaced_is_not_opened() {
+    let parent = workspace();
+    let (root, other) = (parent.path().join("root"), parent.path().join("other"));
+    fs::create_dir(&root).unwrap();
+    let spec = within(sh("true"), &root);
+    fs::rename(&root, &other).unwrap();
+    fs::create_dir(&root).unwrap();
+    runner().run(spec, drop).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn protected_paths_are_hidden_or_read_only() {
+    let root = workspace();
+    let top = root.path();
+    for name in [".git/hooks", "sub/.git/hooks", ".ssh"] {
+        fs::create_dir_all(top.join(name)).unwrap();
+    }
+    for name in [
+        ".ssh/key",
+        ".env",
+        ".git/config",
+        "sub/.git/config",
+        ".git/hooks/old",
+    ] {
+        fs::write(top.join(name), "secret").unwrap();
+    }
+    let before = inventory(top);
+    let guarded = |name: &str, depth, guard| Guarded {
+        path: top.join(name),
+        depth,
+        guard,
+    };
+    for script in [
+        "cat .env",
+        "cat .ssh/key",
+        "echo x > .env",
+        "rm -f .env",
+        "mv .env y",
+        "rm .ssh/key",
+        "mv .ssh y",
+        "touch .ssh/new",
+        "chmod 777 .env",
+        "echo x > .git/hooks/pre-commit",
+        "rm -rf .git",
+        "mv .git y",
+        "ln .env y",
+        "echo x >> .git/config",
+        "mv .git/config y",
+        "echo x > .git/y && mv .git/y .git/config; test -e .git/y && rm .git/y && false",
+        "echo x > sub/.git/hooks/z",
+        "echo x > sub/.git/config",
+        "mv sub/.git y",
+        "cat /proc/self/root/../$PWD/.env",
+        "umount .env",
+    ] {
+        let script = format!("({script}) 2>/dev/null && echo open || echo held");
+        let mut spec = within(sh(&script), top);
+        spec.boundary.guarded = vec![
+            guarded(".env", 1, Guard::Hidden),
+            guarded(".ssh", 1, Guard::Hidden),
+            guarded(".git/hooks", 2, Guard::Hidden),
+            guarded(".git/config", 2, Guard::ReadOnly),
+            guarded("sub/.git/hooks", 2, Guard::Hidden),
+            guarded("sub/.git/config", 2, Guard::ReadOnly),
+        ];
+        assert_held(&run(spec).await, &script);
+        assert_eq!(inventory(top), before, "{script}");
+    }
+}
+
+#[tokio::test]
+async fn names_that_do_not_exist_yet_cannot_be_made_and_leave_nothing() {
+    let root = workspace();
+    let top = root.path();
+    let before = inventory(top);
+    for script in [
+        "echo x > .bashrc",
+        "mkdir .ssh",
+        "ln -s /etc/passwd .bashrc",
+        "rmdir .bashrc",
+        "mv .bashrc y",
+        "chmod 700 .bashrc",
+        "mkdir .vscode && echo x > .vscode/tasks.json",
+        "echo x > .vscode/tasks.json",
+        "rm -rf .vscode",
+        "mv .vscode y",
+        "echo x > y && mv -T y .bashrc; rm y; test -f .bashrc",
+    ] {
+        let script = format!("({script}) 2>/dev/null && echo open || echo held");
+        let spec = with_ground(within(sh(&script), top), |ground| {
+            ground.names = names(&[
+                (".bashrc", Guard::Hidden),
+                (".ssh", Guard::Hidden),
+                (".vscode/tasks.json", Guard::ReadOnly),
+            ]);
+        });
+        let outcome = run(spec).await;
+        assert_held(&outcome, &script);
+        assert_eq!(outcome.confinement.unpinned, Vec::<String>::new());
+        assert_eq!(inventory(top), before, "{script}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_command_puts_beside_a_protected_name_stays() {
+    let root = workspace();
+    let script = "echo x > .vscode/extensions.json";
+    let spec = with_ground(within(sh(script), root.path()), |ground| {
+        ground.names = names(&[(".vscode/tasks.json", Guard::ReadOnly)]);
+    });
+    let outcome = run(spec).await;
+    assert_eq!(outcome.status, Status::Exited(0), "{}", printed(&outcome));
+    let left: Vec<_> = inventory(root.path())
+        .into_iter()
+        .map(|(path, mode, _)| {
+            (
+                path.strip_prefix(root.path()).unwrap().to_owned(),
+                mode & 0o7000,
+            )
+        })
+        .collect();
+    let expect = [".vscode", ".vscode/extensions.json"];
+    assert_eq!(left, expect.map(|name| (PathBuf::from(name), 0)));
+}
+
+#[tokio::test]
+async fn commands_at_once_keep_each_others_names_and_what_was_left_is_removed() {
+    let root = workspace();
+    // As a helper leaves it that was killed.
+    let stale = root.path().join(".bashrc");
+    fs::create_dir(&stale).unwrap();
+    fs::set_permissions(&stale, fs::Permissions::from_mode(0o1500)).unwrap();
+    let spec = |script: &str| {
+        with_ground(within(sh(script), root.path()), |ground| {
+            ground.names = names(&[(".bashrc", Guard::Hidden)]);
+        })
+    };
+    let runner = runner();
+    let attempt = "sleep 0.2; rmdir .bashrc; echo x > .bashrc; test -d .bashrc && echo held";
+    let (long, short) = tokio::join!(
+        runner.run(spec(attempt), drop),
+        runner.run(spec("echo held"), drop)
+    );
+    assert_held(&long.unwrap(), "the longer one");
+    assert_held(&short.unwrap(), "the shorter one");
+    assert_eq!(inventory(root.path()), []);
+}
+
+#[tokio::test]
+async fn what_cannot_be_held_is_named() {
+    let root = workspace();
+    symlink("elsewhere", root.path().join(".netrc")).unwrap();
+    let spec = with_ground(
+        within(sh("mkdir .git && echo made"), root.path()),
+        |ground| {
+            ground.names = names(&[(".git/hooks", Guard::Hidden), (".netrc", Guard::Hidden)]);
+            ground.patterns = vec![".env*".to_owned()];
+        },
+    );
+    let outcome = run(spec).await;
+    assert_eq!(printed(&outcome), "made\n");
+    let link = root.path().join(".netrc").display().to_string();
+    assert_eq!(outcome.confinement.unpinned, [".git/hooks", &link, ".env*"]);
+}
+
+#[tokio::test]
+async fn hidden_files_of_the_system_and_of_roots_are_unreadable() {
+    let root = workspace();
+    let token = root.path().join("token");
+    fs::write(&token, "secret").unwrap();
+    for path in [Path::new("/etc/hostname"), &token] {
+        let script = format!("cat {} && echo open || echo held", path.display());
+        let spec = with_ground(within(sh(&script), root.path()), |ground| {
+            ground.hidden = vec![path.to_owned()];
+        });
+        assert_held(&run(spec).await, &script);
+    }
+}
+
+#[tokio::test]
+async fn has_no_way_to_the_kernel_that_tools_do_not_need() {
+    let root = workspace();
+    let scripts = [
+        "unshare -U true",
+        "unshare -m true",
+        "mount -t tmpfs none /tmp",
+        "chroot / true",
+        "python3 -c 'import socket; socket.socket(socket.AF_INET)'",
+        "python3 -c 'import socket; socket.socket(socket.AF_UNIX)'",
+        "python3 -c 'import socket; socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)'",
+        "python3 -c 'import ctypes as c; exit(c.CDLL(None).ptrace(0, 0, 0, 0) != 0)'",
+        // io_uring_setup, bpf, keyctl, userfaultfd, perf_event_open, by number.
+        "python3 -c 'import ctypes as c; exit(c.CDLL(None).syscall(425, 1, 0) < 0)'",
+        "python3 -c 'import ctypes as c; exit(c.CDLL(None).syscall(321, 0, 0, 0) < 0)'",
+        "python3 -c 'import ctypes as c; exit(c.CDLL(None).syscall(250, 0, 0) < 0)'",
+        "python3 -c 'import ctypes as c; exit(c.CDLL(None).syscall(323, 0) < 0)'",
+        "python3 -c 'import ctypes as c; exit(c.CDLL(None).syscall(298, 0, 0, 0, 0, 0) < 0)'",
+        // getpid by its x32 number.
+        "python3 -c 'import ctypes as c; exit(c.CDLL(None).syscall(0x40000027) < 0)'",
+        "python3 -c 'import os, fcntl; m, s = os.openpty(); fcntl.ioctl(s, 0x5412, b\"x\")'",
+        "echo x > /proc/sysrq-trigger",
+        "echo x > /proc/sys/kernel/hostname",
+        "cat /proc/1/environ",
+        "ls /proc/1/root/",
+        "kill -KILL 1 && sleep 0.2 && ! kill -0 1",
+    ];
+    for script in scripts {
+        let script = format!("({script}) >/dev/null 2>&1 && echo open || echo held");
+        assert_held(&run(within(sh(&script), root.path())).await, &script);
+    }
+    let pair = "python3 -c 'import socket; a, b = socket.socketpair(); a.send(b\"x\"); b.recv(1)'";
+    let outcome = run(sh(pair)).await;
+    assert_eq!(outcome.status, Status::Exited(0), "{}", printed(&outcome));
+}
+
+#[tokio::test]
+async fn sees_only_its_own_processes() {
+    let outcome = run(sh("ls -d /proc/[0-9]* | wc -l")).await;
+    let count: u32 = printed(&outcome).trim().parse().unwrap();
+    assert!(count <= 4, "{count}");
+}
+
+#[tokio::test]
+async fn a_fork_bomb_and_a_memory_hog_end_in_it() {
+    let mark = mark();
+    let mut bomb = sh(&format!(
+        "f() {{ f | f & sleep {mark}; }}; f 2>/dev/null; wait"
+    ));
+    bomb.timeout = std::time::Duration::from_secs(3);
+    bomb.boundary.limits.processes = 200;
+    assert!(run(bomb).await.timed_out);
+    assert_eq!(alive_with(&mark), Vec::<i32>::new());
+    let hog = "python3 -c 'bytearray(64 << 30)' 2>/dev/null && echo open || echo held";
+    assert_held(&run(sh(hog)).await, "64 GiB");
+}
