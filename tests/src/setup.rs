@@ -13,6 +13,7 @@ use crate::{Ended, Era, Http, PATIENCE, Process, Stage, Stdio};
 pub struct Setup {
     /// Where it is started; tests may put files there first.
     pub stage: Stage,
+    launcher: Vec<OsString>,
     arguments: Vec<OsString>,
     variables: Vec<(String, String)>,
 }
@@ -23,6 +24,7 @@ impl Default for Setup {
         let arguments = vec!["--root".into(), stage.root().into()];
         Self {
             stage,
+            launcher: Vec::new(),
             arguments,
             variables: Vec::new(),
         }
@@ -34,6 +36,7 @@ impl Setup {
     pub fn bare() -> Self {
         Self {
             stage: Stage::new(),
+            launcher: Vec::new(),
             arguments: Vec::new(),
             variables: Vec::new(),
         }
@@ -48,6 +51,13 @@ impl Setup {
     #[must_use]
     pub fn arguments(mut self, arguments: &[&str]) -> Self {
         self.arguments.extend(arguments.iter().map(OsString::from));
+        self
+    }
+
+    /// Starts it through another program, which is given its command line as further arguments.
+    #[must_use]
+    pub fn launched_by(mut self, launcher: &[&str]) -> Self {
+        self.launcher = launcher.iter().map(OsString::from).collect();
         self
     }
 
@@ -131,7 +141,15 @@ impl Setup {
     }
 
     fn command(&self) -> Command {
-        let mut command = self.stage.command(self.stage.server());
+        let server = self.stage.server();
+        let mut command = match self.launcher.split_first() {
+            Some((launcher, arguments)) => {
+                let mut command = self.stage.command(launcher);
+                command.args(arguments).arg(server);
+                command
+            }
+            None => self.stage.command(server),
+        };
         command.args(&self.arguments);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command

@@ -22,8 +22,8 @@ mod summary;
 pub use exposition::{Exposition, Sample};
 pub use names::{Kind, METRICS, Metric};
 pub use record::{
-    Admission, CacheCounter, CacheLookup, CallMeter, CallTimer, admission, cache_entries,
-    egress_received, egress_request, security_block,
+    Admission, CacheCounter, CacheLookup, CallMeter, CallTimer, admission, audit_failure,
+    audit_lost, audit_records, cache_entries, egress_received, egress_request, security_block,
 };
 pub use recorder::Recorder;
 pub use source::GaugeSource;

@@ -41,6 +41,9 @@ pub(crate) const CALLS_IN_FLIGHT: &str = "mcp_calls_in_flight";
 pub const ADMISSIONS: &str = "mcp_admissions_total";
 /// Calls that the policy refused, by reason.
 pub const SECURITY_BLOCKS: &str = "mcp_security_blocks_total";
+pub(crate) const AUDIT_RECORDS: &str = "mcp_audit_records_total";
+pub(crate) const AUDIT_LOST: &str = "mcp_audit_lost_records_total";
+pub(crate) const AUDIT_FAILURES: &str = "mcp_audit_failures_total";
 pub(crate) const CACHE_LOOKUPS: &str = "mcp_cache_lookups_total";
 pub(crate) const CACHE_ENTRIES: &str = "mcp_cache_entries";
 /// Time of outgoing HTTP requests, by outcome.
@@ -82,6 +85,24 @@ pub const METRICS: &[Metric] = &[
         kind: Kind::Counter,
         labels: &["decision"],
         help: "Calls that arrived, by decision: admitted, rate_limited or saturated.",
+    },
+    Metric {
+        name: AUDIT_FAILURES,
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Attempts to write the audit, or to reserve room in it, that failed.",
+    },
+    Metric {
+        name: AUDIT_LOST,
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Records of calls that were lost because the audit could not be written.",
+    },
+    Metric {
+        name: AUDIT_RECORDS,
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Records written to the audit.",
     },
     Metric {
         name: BUILD_INFO,

@@ -169,6 +169,28 @@ impl CacheCounter {
     }
 }
 
+/// Counts records that were written to the audit.
+pub fn audit_records(count: u64) {
+    static WRITTEN: OnceLock<Counter> = OnceLock::new();
+    let written = WRITTEN.get_or_init(|| {
+        installed();
+        counter!(names::AUDIT_RECORDS)
+    });
+    written.increment(count);
+}
+
+/// Counts records that were lost because the audit could not be written.
+pub fn audit_lost(count: u64) {
+    installed();
+    counter!(names::AUDIT_LOST).increment(count);
+}
+
+/// Counts a failure to write the audit.
+pub fn audit_failure() {
+    installed();
+    counter!(names::AUDIT_FAILURES).increment(1);
+}
+
 /// Says how many entries a cache holds.
 pub fn cache_entries(cache: &'static str, entries: u64) {
     installed();

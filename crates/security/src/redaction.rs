@@ -1,5 +1,6 @@
 //! Keeps known secrets and terminal control sequences out of text that leaves the server.
 
+mod likely;
 mod secrets;
 
 use std::borrow::Cow;
@@ -7,6 +8,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use likely::{HIDDEN, hide_likely_secrets, is_secret_name};
 pub use secrets::secrets_in_environment;
 
 /// Values shorter than this are not redacted: they would hit innocent text.

@@ -46,6 +46,7 @@ mod catalog;
 mod error;
 pub mod fit;
 mod pipeline;
+mod recorded;
 mod sanitise;
 mod schema;
 mod tool;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use mcp_audit::{Audit, TurnedAway};
 use mcp_cache::{Cache, CacheConfig};
 use mcp_metrics::{Admission, CallMeter};
 use mcp_ratelimit::Limiter;
@@ -18,6 +19,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::Instrument;
 
 use crate::catalog::Entry;
+use crate::recorded;
 use crate::{Caching, Call, Caller, Catalog, Code, Sanitiser, Sanitized, ToolError, Topic};
 
 /// Bounds of the pipeline as a whole.
@@ -60,6 +62,7 @@ pub struct Pipeline {
     limiter: Limiter,
     replies: Replies,
     sanitiser: Arc<Sanitiser>,
+    audit: Audit,
     slots: Semaphore,
     config: PipelineConfig,
     unknown: CallMeter,
@@ -89,10 +92,17 @@ impl Pipeline {
             limiter,
             replies,
             sanitiser: Arc::new(sanitiser),
+            audit: Audit::off(),
             slots,
             config,
             unknown: CallMeter::new("unknown"),
         }
+    }
+
+    /// The same, with every call recorded.
+    #[must_use]
+    pub fn recorded_by(self, audit: Audit) -> Self {
+        Self { audit, ..self }
     }
 
     /// The tools.
@@ -113,25 +123,34 @@ impl Pipeline {
         };
         let Some(tool) = self.catalog.find(name) else {
             self.unknown.start().finish("unknown_tool");
+            recorded::unknown_tool(&self.audit, call).await;
             return Err(UnknownTool);
         };
         let timer = tool.meter().start();
         let span = tracing::info_span!("call", tool = tool.spec().name, caller = %call.caller);
-        let outcome = self
-            .answer(&admitted, tool, arguments, call)
-            .instrument(span)
-            .await;
+        let redactor = self.sanitiser.redactor();
+        let (arguments, record) =
+            recorded::begin(&self.audit, redactor, tool.spec(), arguments, call).await;
+        let outcome = match record.admit().await {
+            Ok(()) => {
+                let answer = self.answer(&admitted, tool, arguments, call);
+                answer.instrument(span).await
+            }
+            Err(unrecordable) => Err(recorded::refusal(&unrecordable)),
+        };
         timer.finish(
             outcome
                 .as_ref()
                 .map_or_else(|error| error.code().as_str(), |_| ""),
         );
+        record.finish(recorded::ended(outcome.as_ref().err())).await;
         Ok(outcome)
     }
 
     fn admit(&self, caller: &Caller) -> Result<Admitted<'_>, ToolError> {
         self.limiter.check(caller.as_str()).map_err(|refused| {
             mcp_metrics::admission(Admission::RateLimited);
+            self.audit.turned_away(TurnedAway::RateLimited);
             ToolError::new(Code::RateLimited, refused.to_string())
                 .with_limit(u64::from(refused.limit))
                 .with_retry_after(refused.retry_after)
@@ -139,6 +158,7 @@ impl Pipeline {
         })?;
         let Ok(slot) = self.slots.try_acquire() else {
             mcp_metrics::admission(Admission::Saturated);
+            self.audit.turned_away(TurnedAway::Saturated);
             return Err(
                 ToolError::new(Code::Unavailable, "too many calls are in progress")
                     .with_limit(u64::try_from(self.config.max_in_flight.get()).unwrap_or(u64::MAX))

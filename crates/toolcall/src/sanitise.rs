@@ -73,6 +73,11 @@ impl Sanitiser {
         })
     }
 
+    /// What keeps known secrets out.
+    pub(crate) fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
     /// Cleans an error's texts.
     pub fn clean_error(&self, error: ToolError) -> ToolError {
         error.map_text(|text| self.redactor.clean(text).into_owned())

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use mcp_audit::LineHash;
 use toml::Value;
 
 /// An agent's hands on this machine: commands, files, processes and HTTP as MCP tools.
@@ -62,6 +63,36 @@ pub(crate) struct Overrides {
 pub(crate) enum Command {
     /// Print the tools, configuration keys and metrics as JSON
     Reference,
+    /// Read the record of what was done
+    #[command(subcommand)]
+    Audit(AuditCommand),
+}
+
+/// What is done with the audit.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Find lines that were changed, removed, inserted or reordered; fails if there are any
+    Verify {
+        /// The current file or its directory [default: audit.path]
+        path: Option<PathBuf>,
+        /// A head that was printed before: the chain must still hold it
+        #[arg(long, value_name = "HASH")]
+        expect_hash: Option<LineHash>,
+    },
+    /// Show the last records
+    Tail {
+        /// The current file or its directory [default: audit.path]
+        path: Option<PathBuf>,
+        /// How many
+        #[arg(short = 'n', default_value_t = 10, value_name = "LINES")]
+        lines: usize,
+        /// Go on with those to come
+        #[arg(short, long)]
+        follow: bool,
+        /// As they are in the file
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 const EXAMPLES: &str = "\

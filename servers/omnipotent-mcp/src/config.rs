@@ -1,5 +1,6 @@
 //! The server's configuration: one section for each crate that has something to configure.
 
+use mcp_audit::AuditConfig;
 use mcp_cache::CacheConfig;
 use mcp_egress::EgressConfig;
 use mcp_ratelimit::RateConfig;
@@ -43,6 +44,8 @@ pub struct Config {
     pub calls: PipelineConfig,
     /// How many replies of reading tools may be remembered.
     pub cache: CacheConfig,
+    /// What is recorded of calls.
+    pub audit: AuditConfig,
     /// Messages and stopping.
     pub transport: TransportConfig,
     /// Streamable HTTP.
@@ -70,6 +73,7 @@ impl Default for Config {
             rate: RateConfig::default(),
             calls: PipelineConfig::default(),
             cache: CacheConfig::default(),
+            audit: AuditConfig::default(),
             transport: TransportConfig::default(),
             http: HttpConfig::default(),
             ops: OpsConfig::default(),

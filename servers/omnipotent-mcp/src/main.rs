@@ -5,6 +5,7 @@
 )]
 
 mod cli;
+mod record;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -40,6 +41,14 @@ fn main() -> ExitCode {
         return match show(&loaded.print()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error, 1),
+        };
+    }
+    if let Some(Command::Audit(command)) = &cli.command {
+        let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+        let usual = loaded.config.audit.place(IDENTITY.name, &environment);
+        return match record::run(command, usual) {
+            Ok(code) => code,
+            Err(error) => fail(&error, 2),
         };
     }
     mcp_serve::start_logging(&loaded.config.log);

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use mcp_audit::Audit;
 use mcp_egress::ConfigError as EgressConfigError;
 use mcp_metrics::Recorder;
 use mcp_ratelimit::Limiter;
@@ -55,6 +56,7 @@ pub struct Start {
 pub struct Server {
     pipeline: Pipeline,
     recorder: Recorder,
+    audit: Audit,
     access: Access,
     serve: ServeConfig,
     sandbox: (Runner, Enclosure),
@@ -96,7 +98,16 @@ impl Server {
             &start.environment,
             start.missing_token,
         )?;
-        let own = own_files(start.config_file.as_deref(), access.token_file());
+        let audit_file = config.audit.place(IDENTITY.name, &start.environment);
+        let audit = Audit::build(&config.audit, IDENTITY.name, audit_file.clone());
+        let audit_directory = audit.directory();
+        let own = own_files(&[
+            start.config_file.as_deref(),
+            access.token_file(),
+            audit_file.as_deref(),
+            audit_file.as_deref().and_then(Path::parent),
+            audit_directory.as_deref(),
+        ]);
         config.files.extra_protected.extend(own);
         let mut secrets = secrets_in_environment(&start.environment);
         secrets.extend(access.secret().map(|token| Secret {
@@ -126,6 +137,7 @@ impl Server {
             variables: start.environment.into_iter().collect(),
             replies: replies.clone(),
             recorder: recorder.clone(),
+            audit: audit.clone(),
             scrape: config.scrape,
         });
         let limiter = Limiter::build(&config.rate);
@@ -135,8 +147,9 @@ impl Server {
         );
         let pipeline = Pipeline::new(config.calls, catalog, limiter, replies, sanitiser);
         Ok(Self {
-            pipeline,
+            pipeline: pipeline.recorded_by(audit.clone()),
             recorder,
+            audit,
             access,
             serve,
             sandbox: (runner, enclosure),
@@ -154,6 +167,7 @@ impl Server {
     /// When an address cannot be bound or signals cannot be listened for.
     pub async fn run(self) -> Result<(), ServeError> {
         let stop = Stop::on_signals()?;
+        let recording = self.audit.start(IDENTITY.version);
         let (runner, enclosure) = self.sandbox;
         let announced = async {
             tokio::time::sleep(BEFORE_TRIAL).await;
@@ -167,10 +181,12 @@ impl Server {
             std::future::pending().await
         };
         let served = (self.pipeline, self.recorder);
-        tokio::select! {
+        let outcome = tokio::select! {
             outcome = mcp_serve::run(IDENTITY, self.serve, self.access, served, stop) => outcome,
             outcome = announced => outcome,
-        }
+        };
+        recording.stop().await;
+        outcome
     }
 
     /// What holds commands on this host. Tries it out.
@@ -197,8 +213,8 @@ pub(crate) async fn confinement(
     runner.confinement(&boundary).await
 }
 
-/// Rules that keep the server's own configuration and token out of reach, whatever the roots are.
-fn own_files(config: Option<&Path>, token: Option<&Path>) -> Vec<ProtectedPath> {
+/// Rules that keep the server's own files out of reach, whatever the roots are.
+fn own_files(paths: &[Option<&Path>]) -> Vec<ProtectedPath> {
     let rule = |path: String| ProtectedPath {
         path,
         access: Protection::ReadWrite,
@@ -206,10 +222,6 @@ fn own_files(config: Option<&Path>, token: Option<&Path>) -> Vec<ProtectedPath> 
     let absolute = |path: &Path| Some(rule(std::path::absolute(path).ok()?.to_str()?.to_owned()));
     let usual =
         [".config", ".local/state"].map(|parent| rule(format!("{parent}/{}", IDENTITY.name)));
-    [config, token]
-        .into_iter()
-        .flatten()
-        .filter_map(absolute)
-        .chain(usual)
-        .collect()
+    let own = paths.iter().copied().flatten();
+    own.filter_map(absolute).chain(usual).collect()
 }

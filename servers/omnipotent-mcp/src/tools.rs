@@ -10,6 +10,7 @@ pub mod web;
 
 use std::time::{Duration, Instant};
 
+use mcp_audit::Audit;
 use mcp_egress::Egress;
 use mcp_metrics::Recorder;
 use mcp_sandbox::Runner;
@@ -63,6 +64,8 @@ pub struct Parts {
     pub replies: ReplyCache,
     /// Where measurements are.
     pub recorder: Recorder,
+    /// What records the calls.
+    pub audit: Audit,
     /// How pages are fetched and remembered.
     pub scrape: ScrapeConfig,
 }
@@ -90,6 +93,7 @@ pub fn catalog(parts: Parts) -> Catalog {
         roots: roots.clone(),
         caches: caches.clone(),
         recorder: recorder.clone(),
+        audit: parts.audit,
         started: Instant::now(),
     };
     let execute = ExecuteCommand {

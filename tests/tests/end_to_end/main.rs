@@ -8,6 +8,8 @@
 )]
 
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod calls;

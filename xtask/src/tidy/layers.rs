@@ -5,6 +5,7 @@ use crate::workspace::Member;
 
 /// What each shared crate may use of the others. A crate that is not listed has no place yet.
 const CRATES: &[(&str, &[&str])] = &[
+    ("mcp-audit", &["mcp-metrics"]),
     ("mcp-cache", &["mcp-metrics"]),
     ("mcp-egress", &["mcp-cache", "mcp-metrics", "mcp-security"]),
     ("mcp-metrics", &[]),
@@ -14,7 +15,13 @@ const CRATES: &[(&str, &[&str])] = &[
     ("mcp-serve", &["mcp-metrics", "mcp-toolcall"]),
     (
         "mcp-toolcall",
-        &["mcp-cache", "mcp-metrics", "mcp-ratelimit", "mcp-security"],
+        &[
+            "mcp-audit",
+            "mcp-cache",
+            "mcp-metrics",
+            "mcp-ratelimit",
+            "mcp-security",
+        ],
     ),
 ];
 

@@ -49,7 +49,8 @@ fn secret(name: &str, value: &str) -> Option<Secret> {
     })
 }
 
-fn names_a_secret(name: &str) -> bool {
+/// Whether a variable of that name holds a secret.
+pub(super) fn names_a_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     // `MAX_TOKENS` counts and `TOKENIZERS_PARALLELISM` configures.
     let name = name.replace("TOKENS", "").replace("TOKENIZER", "");

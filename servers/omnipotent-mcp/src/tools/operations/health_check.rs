@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
+use mcp_audit::{Audit, Status};
 use mcp_metrics::names::EGRESS_BREAKERS;
 use mcp_metrics::{Exposition, Recorder};
 use mcp_sandbox::Runner;
@@ -35,6 +36,8 @@ pub struct HealthCheck {
     pub caches: Caches,
     /// Where the numbers are.
     pub recorder: Recorder,
+    /// What records the calls.
+    pub audit: Audit,
     /// When the server started.
     pub started: Instant,
 }
@@ -110,7 +113,8 @@ impl Tool for HealthCheck {
         name: "health_check",
         title: "Health check",
         summary: "Whether the server and its machine are well: CPU, memory and disk below 95 %, \
-                  which sandbox tier is in force, which file roots are configured, outgoing HTTP. \
+                  which sandbox tier is in force, which file roots are configured, whether \
+                  calls are recorded, outgoing HTTP. \
                   `degraded` names what to look at; calls are served either way.",
         effects: Effects::READ,
         caching: Caching::None,
@@ -135,6 +139,7 @@ impl Tool for HealthCheck {
             self.disks().await,
             self.sandbox().await,
             self.files(),
+            self.audit(),
             check(
                 "egress",
                 breakers == 0,
@@ -213,6 +218,22 @@ impl HealthCheck {
                     false,
                     format!("commands are refused: {error}{reason}"),
                 )
+            }
+        }
+    }
+
+    fn audit(&self) -> Check {
+        match self.audit.status() {
+            Status::Off => check("audit", true, "off by audit.enabled".to_owned()),
+            Status::Failing { reason } => check("audit", false, reason.to_string()),
+            Status::Writing { file, room_is_kept } => {
+                let file = file.map_or_else(String::new, |file| file.display().to_string());
+                let room = if room_is_kept {
+                    ""
+                } else {
+                    "; its file system cannot keep room for the next records"
+                };
+                check("audit", true, format!("written to {file}{room}"))
             }
         }
     }
