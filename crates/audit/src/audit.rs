@@ -1,8 +1,7 @@
 //! The handle that the life of a call records through.
 //!
-//! Records of reading calls wait in a short queue and are written together once the runtime has
-//! nothing more urgent to do, which is after their answers left; records of changing calls are
-//! written before the answer leaves, after what waits.
+//! Records of reading calls wait in a short queue for some milliseconds and are written together;
+//! records of changing calls are written before their answer leaves, after what waits.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +20,10 @@ use crate::record::{Event, Origin};
 
 /// While the audit cannot be written, reading calls try again at most this often.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How long records of reading calls are gathered: a write for each would take longer than a cheap
+/// call itself. The clock runs only while a record waits.
+const GATHERED_FOR: Duration = Duration::from_millis(10);
 
 /// How long a write to the disk may take before the audit counts as failing.
 const DISK_PATIENCE: Duration = Duration::from_secs(10);
@@ -214,8 +217,7 @@ impl Writing {
 async fn write_what_waits(inner: Arc<Inner>) {
     loop {
         inner.waiting.notified().await;
-        // Woken again when the runtime has run everything else that could run.
-        tokio::task::yield_now().await;
+        tokio::time::sleep(GATHERED_FOR).await;
         inner.write_out().await;
     }
 }

@@ -24,8 +24,9 @@ pub struct AuditConfig {
     pub max_file_bytes: NonZeroU64,
     /// Files that are kept, the current one included; the oldest is removed. Default 8.
     pub max_files: NonZeroU32,
-    /// When records are forced to the disk: `never`, `changes` or `always`. Default `never`: they
-    /// survive the end of the server (`kill -9`), but the last seconds may be lost with the machine.
+    /// When records are forced to the disk: `never`, `changes` or `always`. Default `never`: what an
+    /// answered call changed is recorded whatever ends the server (`kill -9`; of reading calls the
+    /// last 10 ms may be lost), but not when the machine itself fails.
     pub sync: Sync,
     /// What becomes of calls that cannot be recorded.
     pub on_failure: OnFailure,

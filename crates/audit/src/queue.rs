@@ -10,6 +10,9 @@ const FULL_BYTES: usize = 64 * 1024;
 /// Bytes past which records are lost while they cannot be written; less than what is kept free.
 const MOST_BYTES: usize = 2 * FULL_BYTES;
 
+/// Memory that an empty queue keeps, in bytes.
+const KEPT_BYTES: usize = 16 * 1024;
+
 /// Between two records of calls that were turned away.
 const TURNED_AWAY_EVERY: Duration = Duration::from_secs(1);
 
@@ -99,7 +102,7 @@ impl Queue {
     /// Keeps the memory of a batch for the next.
     pub(crate) fn reuse(&mut self, batch: Batch) {
         let mut memory = batch.bodies;
-        if self.bodies.is_empty() && memory.capacity() <= FULL_BYTES {
+        if self.bodies.is_empty() && memory.capacity() <= KEPT_BYTES {
             memory.clear();
             self.bodies = memory;
         }

@@ -157,6 +157,16 @@ struct Shown<'a> {
 }
 
 impl Shown<'_> {
+    /// A field's name as it is recorded: most are plain words.
+    fn name<'t>(&self, name: &'t str) -> Cow<'t, str> {
+        let is_word = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+        if name.len() <= SHORTER_TEXT && name.bytes().all(is_word) {
+            return Cow::Borrowed(name);
+        }
+        let clean = self.clean(name);
+        Cow::Owned(clean.chars().take(SHORTER_TEXT).collect())
+    }
+
     fn clean<'t>(&self, text: &'t str) -> Cow<'t, str> {
         match self.redactor.clean(text) {
             Cow::Borrowed(text) => hide_likely_secrets(text),
@@ -168,11 +178,7 @@ impl Shown<'_> {
 impl Serialize for Shown<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_map(self.fields.iter().map(|(name, value)| {
-            let name_shown = self
-                .clean(name)
-                .chars()
-                .take(SHORTER_TEXT)
-                .collect::<String>();
+            let name_shown = self.name(name);
             let hidden = is_secret_name(name) && !value.is_null();
             let value = if hidden {
                 ShownValue::Hidden

@@ -338,12 +338,8 @@ fn a_changed_audit_is_told_with_its_place() {
         .split_whitespace()
         .next()
         .unwrap();
-    let cut: String = text
-        .lines()
-        .take(2)
-        .map(|line| format!("{line}\n"))
-        .collect();
-    let cut = server.stage.file("cut.jsonl", cut);
+    let cut: Vec<&str> = text.split_inclusive('\n').take(2).collect();
+    let cut = server.stage.file("cut.jsonl", cut.concat());
     assert_whole(&cut);
     let cut = cut.to_str().unwrap();
     let arguments = ["audit", "verify", cut, "--expect-hash", head];

@@ -49,6 +49,9 @@ const SHORTEST_TOKEN: usize = 16;
 /// Words between the name of a credential and its value (RFC 9110, section 11.1).
 const SCHEMES: [&str; 4] = ["bearer", "basic", "digest", "token"];
 
+/// How far behind a name its `=` or `:` is looked for, in bytes.
+const SEPARATOR_BYTES: usize = 8;
+
 /// Least length of what follows a scheme that no name announced, in bytes.
 const SHORTEST_CREDENTIAL: usize = 8;
 
@@ -65,9 +68,14 @@ const SHORTEST_CREDENTIAL: usize = 8;
 /// );
 /// ```
 pub fn hide_likely_secrets(text: &str) -> Cow<'_, str> {
-    let mut spans = private_keys(text);
-    spans.extend(passwords_in_urls(text));
-    spans.extend(values(text));
+    let mut spans = values(text);
+    // Cheap looks first: most texts are short and hold neither.
+    if text.contains('-') {
+        spans.extend(private_keys(text));
+    }
+    if text.contains(':') {
+        spans.extend(passwords_in_urls(text));
+    }
     if spans.is_empty() {
         return Cow::Borrowed(text);
     }
@@ -93,18 +101,25 @@ pub fn is_secret_name(name: &str) -> bool {
 }
 
 /// From the first line of a PEM private key (RFC 7468) to its last, or to the end of the text.
+/// Every byte is looked at a bounded number of times, whatever the text holds.
 fn private_keys(text: &str) -> Vec<Range<usize>> {
     const BEGIN: &str = "-----BEGIN ";
     const END: &str = "-----END ";
-    let blocks = text.match_indices(BEGIN).filter_map(|(start, _)| {
-        let label = text.get(start + BEGIN.len()..)?.split("-----").next()?;
-        let rest = text.get(start..)?;
-        label.ends_with("PRIVATE KEY").then(|| {
-            let end = rest.find(END).map(|at| at + END.len() + label.len() + 5);
-            start..end.map_or(text.len(), |end| (start + end).min(text.len()))
-        })
-    });
-    blocks.collect()
+    let mut blocks = Vec::new();
+    let mut done = 0;
+    while let Some(start) = text.get(done..).and_then(|rest| rest.find(BEGIN)) {
+        let start = done + start;
+        let rest = text.get(start + BEGIN.len()..).unwrap_or_default();
+        let label = rest.split("-----").next().unwrap_or_default();
+        done = start + BEGIN.len() + label.len();
+        if label.ends_with("PRIVATE KEY") {
+            let end = text.get(done..).and_then(|rest| rest.find(END));
+            let last = end.map(|end| done + end + END.len() + label.len() + 5);
+            done = last.map_or(text.len(), |last| text.floor_char_boundary(last));
+            blocks.push(start..done);
+        }
+    }
+    blocks
 }
 
 /// The passwords of `scheme://user:password@host` (RFC 3986, section 3.2.1).
@@ -138,17 +153,11 @@ fn values(text: &str) -> Vec<Range<usize>> {
     let mut rest_at = 0;
     while let Some(word) = next_word(text, rest_at) {
         rest_at = word.end;
-        let value = word.start..value_end(text, word.start);
         let word_text = text.get(word.clone()).unwrap_or_default();
         let is_scheme = SCHEMES
             .iter()
             .any(|scheme| word_text.eq_ignore_ascii_case(scheme));
-        let is_hidden = match announced {
-            Announced::ByName => !is_scheme,
-            Announced::ByScheme => value.len() >= SHORTEST_CREDENTIAL,
-            Announced::Nothing => false,
-        };
-        if is_hidden {
+        if let Some(value) = announced_value(text, word.start, announced, is_scheme) {
             announced = Announced::Nothing;
             rest_at = value.end.max(word.end);
             spans.push(value);
@@ -162,9 +171,27 @@ fn values(text: &str) -> Vec<Range<usize>> {
     spans
 }
 
+/// The secret value that starts at byte `start`, if the word before announced one.
+fn announced_value(
+    text: &str,
+    start: usize,
+    announced: Announced,
+    is_scheme: bool,
+) -> Option<Range<usize>> {
+    let value = || start..value_end(text, start);
+    match announced {
+        Announced::ByName if !is_scheme => Some(value()),
+        Announced::ByScheme => Some(value()).filter(|it| it.len() >= SHORTEST_CREDENTIAL),
+        Announced::ByName | Announced::Nothing => None,
+    }
+}
+
 /// What a word says of the one after it.
 fn announces(word: &str, after: &str) -> Announced {
-    let separator = after.trim_start_matches(['"', '\'', '\\', ' ']);
+    let near = after.get(..after.floor_char_boundary(SEPARATOR_BYTES));
+    let separator = near
+        .unwrap_or(after)
+        .trim_start_matches(['"', '\'', '\\', ' ']);
     let is_assigned = separator.starts_with(['=', ':']) && !separator.starts_with("://");
     let is_option = word.starts_with("--") && after.starts_with([' ', '=']);
     let is_scheme = after.starts_with(' ')
@@ -245,6 +272,28 @@ mod tests {
             "a -----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY----- b",
             "a [redacted] b",
         );
+        check("-----BEGIN PRIVATE KEY-----\nMII", "[redacted]");
+        check("-----BEGIN PRIVATE KEY-----\n-----END é", "[redacted]");
+    }
+
+    #[test]
+    fn takes_time_in_proportion_to_the_text() {
+        let started = std::time::Instant::now();
+        for part in [
+            "-----BEGIN PRIVATE KEY-----",
+            "a/",
+            "password ",
+            "password=",
+            "bearer ",
+            "://",
+            "a:@",
+            "\"password\"\"\"",
+            "-----",
+            "é",
+        ] {
+            hide_likely_secrets(&part.repeat(1_000_000 / part.len()));
+        }
+        assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
     }
 
     #[test]
