@@ -63,6 +63,9 @@ pub(super) enum PageError {
         /// The deepest level.
         limit: usize,
     },
+    /// Its text would take too long to escape.
+    #[error("the page has text that takes too long to write as HTML; ask for the format text")]
+    TooCostly,
     /// Too much work.
     #[error("the page took longer than {} s to work on", limit.as_secs())]
     TimedOut {

@@ -1,6 +1,7 @@
 //! What a caller sees of a page: text, markdown, HTML or links, of all of it or of what a selector
 //! matches.
 
+mod html;
 mod links;
 mod markdown;
 mod selector;
@@ -70,8 +71,8 @@ pub(super) fn view(page: &Page, wish: &Wish, until: Until) -> Result<View, PageE
             ..View::default()
         });
     }
-    let html = tree::parse(&page.text, until)?;
-    let root = html.root_element();
+    let tree = tree::parse(&page.text, until)?;
+    let root = tree.root_element();
     let (shown, mut more) = match &wish.selector {
         Some(selector) => selector.find(root, wish.first_match, until)?,
         None => (vec![root], false),
@@ -113,7 +114,7 @@ fn each(
     for element in matches {
         until.check()?;
         let content = match format {
-            Format::Html => element.html(),
+            Format::Html => html::of_element(*element)?,
             Format::Markdown => markdown::of_element(*element, until)?,
             Format::Text | Format::Links => text::visible(*element),
         };

@@ -248,7 +248,9 @@ fn lifetime(response: &Response) -> Duration {
 
 fn explain_page(error: PageError) -> ToolError {
     let code = match error {
-        PageError::TooLarge { .. } | PageError::TooDeep { .. } => Code::TooLarge,
+        PageError::TooLarge { .. } | PageError::TooDeep { .. } | PageError::TooCostly => {
+            Code::TooLarge
+        }
         PageError::TimedOut { .. } => Code::TimedOut,
         PageError::Failed => Code::Internal,
     };

@@ -7,7 +7,7 @@ use dom_query::Document;
 use dom_smoothie::{Config, Readability, TextMode};
 use scraper::ElementRef;
 
-use super::text;
+use super::{html, text};
 use crate::tools::web::page::{Page, PageError, Until};
 use crate::tools::web::tree;
 
@@ -27,7 +27,7 @@ pub(super) fn of_page(
     root: ElementRef<'_>,
     until: Until,
 ) -> Result<String, PageError> {
-    if indentation(root) > LARGEST_INDENTATION {
+    if indentation(root) > LARGEST_INDENTATION || html::is_costly(root) {
         return Ok(text::visible(root));
     }
     let config = Config {
@@ -46,10 +46,13 @@ pub(super) fn of_page(
 
 /// All of an element.
 pub(super) fn of_element(element: ElementRef<'_>, until: Until) -> Result<String, PageError> {
-    if text::is_hidden(element) || indentation(element) > LARGEST_INDENTATION {
+    let is_plain = text::is_hidden(element)
+        || indentation(element) > LARGEST_INDENTATION
+        || html::is_costly(element);
+    if is_plain {
         return Ok(text::visible(element));
     }
-    let mut html = element.html();
+    let mut html = html::of_element(element)?;
     if ROWS.contains(&element.value().name()) {
         html = format!("<table>{html}</table>");
     }

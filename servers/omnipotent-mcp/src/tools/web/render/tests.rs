@@ -237,3 +237,18 @@ async fn matches_within_matches_do_not_multiply_a_page() {
     assert!(view.more);
     assert!(view.content.len() < 10);
 }
+
+#[tokio::test]
+async fn text_that_is_slow_to_escape_is_shown_as_it_is() {
+    let text = "&".repeat(1_000_000);
+    let page = format!("<p>{text}</p>");
+    for selector in [None, Some("p")] {
+        let view = show(&page, Format::Markdown, selector).await;
+        assert_eq!(view.map(|view| view.content), Ok(vec![text.clone()]));
+    }
+    let view = show(&page, Format::Html, Some("p")).await;
+    assert_eq!(view, Err(PageError::TooCostly));
+    let attribute = format!("<p title='{text}'>x</p>");
+    let view = show(&attribute, Format::Html, Some("p")).await;
+    assert_eq!(view, Err(PageError::TooCostly));
+}
