@@ -21,10 +21,24 @@ fn cases_of(class: &str) -> Vec<Case> {
     case::parse(&text.unwrap_or_else(|error| panic!("{class}: {error}")))
 }
 
-/// Plays every case of a class; fails with all that fail.
-fn play_class(name: &str) {
-    network::inside(&format!("classes::{name}"), || {
-        let cases = cases_of(name);
+/// Variables of the server that force the tier without namespaces, and give up what it cannot hold.
+const LANDLOCK: &[(&str, &str)] = &[
+    ("OMNIPOTENT_SANDBOX__PREFER", "landlock"),
+    (
+        "OMNIPOTENT_SANDBOX__WAIVE",
+        "protected_paths,hidden_paths,signals",
+    ),
+];
+
+/// Plays every case of a class in the test of that name; fails with all that fail.
+fn play_class(class: &str, test: &str, variables: &[(&str, &str)]) {
+    network::inside(&format!("classes::{test}"), || {
+        let mut cases = cases_of(class);
+        for case in &mut cases {
+            let more = variables.iter().map(|(name, value)| (*name, *value));
+            let more = more.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            case.server.variables.extend(more);
+        }
         let names: BTreeSet<_> = cases.iter().map(|case| &case.name).collect();
         assert_eq!(names.len(), cases.len(), "names are unique");
         let _served = Names::serve(cases.iter().flat_map(|case| case.stage.names.clone()));
@@ -76,14 +90,29 @@ macro_rules! classes {
     ($($name:ident)*) => {
         $(#[test]
         fn $name() {
-            play_class(stringify!($name));
+            play_class(stringify!($name), stringify!($name), &[]);
         })*
 
         const CLASSES: &[&str] = &[$(stringify!($name)),*];
     };
 }
 
-classes!(addresses environment paths processes protocol responses selectors text writes);
+classes!(addresses commands environment escapes paths processes protocol resources responses selectors text writes);
+
+#[test]
+fn commands_with_landlock_alone() {
+    play_class("commands", "commands_with_landlock_alone", LANDLOCK);
+}
+
+#[test]
+fn paths_with_landlock_alone() {
+    play_class("paths", "paths_with_landlock_alone", LANDLOCK);
+}
+
+#[test]
+fn writes_with_landlock_alone() {
+    play_class("writes", "writes_with_landlock_alone", LANDLOCK);
+}
 
 #[test]
 fn no_file_of_cases_is_left_out() {

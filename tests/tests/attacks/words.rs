@@ -9,10 +9,9 @@ use serde_json::Value;
 pub(crate) struct Words(BTreeMap<String, String>);
 
 impl Words {
-    /// Lets `name` stand for `text`, placeholders in it being put in now.
+    /// Lets `name` stand for `text`, in which placeholders are put in when it is used.
     pub(crate) fn define(&mut self, name: &str, text: &str) {
-        let text = self.put_in(text);
-        self.0.insert(name.to_owned(), text);
+        self.0.insert(name.to_owned(), text.to_owned());
     }
 
     /// `text` with its placeholders put in. A name that nothing defines fails the case.
@@ -25,16 +24,16 @@ impl Words {
                 Some((times, text)) => {
                     whole += &text.repeat(times.parse().expect("a number before `*`"));
                 }
-                None => whole += self.meaning(name),
+                None => whole += &self.meaning(name),
             }
             whole += rest;
         }
         whole
     }
 
-    fn meaning(&self, name: &str) -> &str {
+    fn meaning(&self, name: &str) -> String {
         let meaning = self.0.get(name);
-        meaning.unwrap_or_else(|| panic!("no word `{name}`"))
+        self.put_in(meaning.unwrap_or_else(|| panic!("no word `{name}`")))
     }
 
     /// `value` with the placeholders in all its strings put in. A string that is `@{name}` alone
