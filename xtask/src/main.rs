@@ -13,6 +13,7 @@
 
 mod bench;
 mod docs;
+mod fuzz;
 mod http;
 mod judge;
 mod licences;
@@ -68,6 +69,12 @@ const CHORES: &[Chore] = &[
         options: "[RUNNER-ARGS]",
         summary: "the test suite (nextest when installed), then the documentation examples",
         run: suite::run,
+    },
+    Chore {
+        name: "fuzz",
+        options: "TARGET [--seconds N]",
+        summary: "fuzz a parser of hostile text (needs cargo-fuzz and a nightly compiler)",
+        run: fuzz::run,
     },
     Chore {
         name: "judge",

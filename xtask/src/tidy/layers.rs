@@ -35,7 +35,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("metrics-exporter-prometheus", &["mcp-metrics"]),
     ("moka", &["mcp-cache"]),
     ("reqwest", &["mcp-egress", "mcp-tests"]),
-    ("rmcp", &["mcp-serve", "mcp-tests"]),
+    ("rmcp", &["mcp-fuzz", "mcp-serve", "mcp-tests"]),
 ];
 
 /// Every edge that is not drawn.
@@ -89,7 +89,7 @@ fn role(member: &Member) -> Role {
     let name = member.name.as_str();
     match name {
         "xtask" => Role::Xtask,
-        "mcp-tests" => Role::Tests,
+        "mcp-tests" | "mcp-fuzz" => Role::Tests,
         _ if member.directory.starts_with("servers/") => Role::Server,
         _ => {
             let listed = CRATES.iter().find(|(listed, _)| *listed == name);
