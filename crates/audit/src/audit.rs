@@ -381,7 +381,7 @@ impl Inner {
     /// Logs the first of a row of failures.
     fn failed(&self, error: &AuditError) {
         mcp_metrics::audit_failure();
-        let reason = error.to_string();
+        let reason = error.reason();
         if !self.failing.swap(true, Ordering::Relaxed) {
             let OnFailure { changes, reads } = self.on_failure;
             tracing::error!(

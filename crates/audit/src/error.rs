@@ -37,13 +37,28 @@ pub enum AuditError {
         waited: Duration,
     },
     /// The operating system refused.
-    #[error("cannot {action} `{}`: {source}", path.display())]
+    #[error("cannot {action} `{}`", path.display())]
     Io {
         /// What was tried, as a verb.
         action: &'static str,
         /// The directory or file.
         path: PathBuf,
         /// Its reason.
+        #[source]
         source: io::Error,
     },
+}
+
+impl AuditError {
+    /// What is wrong and why, in one line.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Io { source, .. } => format!("{self}: {source}"),
+            Self::NoPlace
+            | Self::Unfit { .. }
+            | Self::Full { .. }
+            | Self::Locked { .. }
+            | Self::Hung { .. } => self.to_string(),
+        }
+    }
 }

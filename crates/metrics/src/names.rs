@@ -52,6 +52,12 @@ pub const EGRESS_DURATION: &str = "mcp_egress_request_duration_seconds";
 pub const EGRESS_BYTES: &str = "mcp_egress_received_bytes_total";
 /// Hosts that are not asked for now.
 pub const EGRESS_BREAKERS: &str = "mcp_egress_open_breakers";
+/// Configurations that were looked at again, by what became of them.
+pub const POLICY_RELOADS: &str = "mcp_policy_reloads_total";
+/// Which policy is in force.
+pub const POLICY_INFO: &str = "mcp_policy_info";
+/// Whether the newest configuration is not in force.
+pub const POLICY_STALE: &str = "mcp_policy_stale";
 pub(crate) const BUILD_INFO: &str = "mcp_build_info";
 pub(crate) const PROCESS_START: &str = "process_start_time_seconds";
 pub(crate) const PROCESS_CPU: &str = "process_cpu_seconds_total";
@@ -62,11 +68,15 @@ pub(crate) const PROCESS_FDS: &str = "process_open_fds";
 /// counted, so that a first increment is seen as one (`rate()` misses a counter's birth).
 pub(crate) const ENUM_COUNTERS: &[(&str, &str, &[&str])] = &[
     (ADMISSIONS, "decision", DECISIONS),
+    (POLICY_RELOADS, "outcome", RELOADS),
     (SECURITY_BLOCKS, "reason", REFUSALS),
 ];
 
 /// What becomes of a call on arrival.
 const DECISIONS: &[&str] = &["admitted", "rate_limited", "saturated"];
+
+/// What becomes of a configuration that is looked at again.
+const RELOADS: &[&str] = &["applied", "unchanged", "refused"];
 
 /// The error codes of calls that the policy refused.
 pub const REFUSALS: &[&str] = &[
@@ -146,6 +156,24 @@ pub const METRICS: &[Metric] = &[
         labels: &["outcome"],
         help: "Time of an outgoing HTTP request with its redirects, in seconds, by outcome; of a \
                command's, until its connection stands.",
+    },
+    Metric {
+        name: POLICY_INFO,
+        kind: Kind::Gauge,
+        labels: &["version"],
+        help: "1 for the policy in force, 0 for those before it; the label is a hash of its source.",
+    },
+    Metric {
+        name: POLICY_RELOADS,
+        kind: Kind::Counter,
+        labels: &["outcome"],
+        help: "Times that the configuration was looked at again: applied, unchanged or refused.",
+    },
+    Metric {
+        name: POLICY_STALE,
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "1 while the newest configuration is refused and the policy before it is in force.",
     },
     Metric {
         name: SECURITY_BLOCKS,

@@ -41,6 +41,30 @@ pub fn security_block(reason: &'static str) {
     counter!(names::SECURITY_BLOCKS, "reason" => reason).increment(1);
 }
 
+/// What became of a configuration that was looked at again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reload {
+    /// It is in force.
+    Applied,
+    /// It is the one in force.
+    Unchanged,
+    /// It cannot be used; the one before is in force.
+    Refused,
+}
+
+/// Counts a look at the configuration.
+pub fn policy_reload(outcome: Reload) {
+    installed();
+    let label = match outcome {
+        Reload::Applied => "applied",
+        Reload::Unchanged => "unchanged",
+        Reload::Refused => "refused",
+    };
+    counter!(names::POLICY_RELOADS, "outcome" => label).increment(1);
+    let is_stale = outcome == Reload::Refused;
+    gauge!(names::POLICY_STALE).set(f64::from(u8::from(is_stale)));
+}
+
 /// Times the calls of one tool.
 #[derive(Debug)]
 pub struct CallMeter {

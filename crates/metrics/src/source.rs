@@ -34,8 +34,23 @@ impl fmt::Debug for GaugeSource {
     }
 }
 
+/// Versions of policies, the one in force last.
+static POLICIES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Says which policy is in force from now on.
+pub fn policy_in_force(version: &str) {
+    let mut policies = POLICIES.lock().unwrap_or_else(PoisonError::into_inner);
+    policies.retain(|before| before != version);
+    policies.push(version.to_owned());
+}
+
 /// Reads every source.
 pub(crate) fn record() {
+    let policies = POLICIES.lock().unwrap_or_else(PoisonError::into_inner);
+    for (back, version) in policies.iter().rev().enumerate() {
+        let in_force = if back == 0 { 1.0 } else { 0.0 };
+        gauge!(names::POLICY_INFO, "version" => version.clone()).set(in_force);
+    }
     let sources = BREAKERS.lock().unwrap_or_else(PoisonError::into_inner);
     let open = sources
         .iter()

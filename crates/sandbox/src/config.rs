@@ -36,8 +36,9 @@ pub struct SandboxConfig {
     /// Default 1 GiB.
     pub scratch_bytes: u64,
     /// Directories that commands may create directly beneath a root although protected names lie
-    /// in them; what they put there is protected from the next command on. Default `.git`, so
-    /// that repositories can be made.
+    /// in them, as `.git/hooks` does in `.git`; what they put there is protected from the next
+    /// command on. Others of that kind, such as `.vscode`, cannot be created by commands. Default
+    /// `.git`, so that repositories can be made.
     pub creatable: Vec<String>,
     /// Entries of the roots that are looked at before a command, nearest first, for protected
     /// paths to cover; a larger tree is named in the result. Default 20 000.

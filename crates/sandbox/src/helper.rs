@@ -6,7 +6,7 @@
 //! events: the command ends, or the control socket says *stop* (the call timed out, was cancelled,
 //! or the server died). Either way every descendant is killed before the helper reports and exits.
 //!
-//! In the strict tier it has two stages: [`outer`] makes the namespaces, the second stage is their
+//! In the strict tier it has two stages: `outer` makes the namespaces, the second stage is their
 //! init. Capabilities, Landlock and seccomp belong to threads, so the command is started from a
 //! thread that has given everything up, while the first thread stays able to clean up.
 #![expect(
@@ -16,7 +16,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -44,6 +44,7 @@ use stand::{Stand, Walls};
 mod capabilities;
 mod filter;
 mod guards;
+mod loopback;
 mod mounts;
 mod outer;
 mod private_root;
@@ -180,7 +181,7 @@ fn hold(control: &mut UnixStream, tier: Tier) -> Result<Report, Failure> {
     let (child, layers) = start(command, walls)?;
     let leader = Pid::from_child(&child);
     // The pipes are the command's alone: they end when its last process does.
-    let silence = release_pipes();
+    let silence = null().and_then(|null| release_pipes(&null));
     let watched = wait_for_end(control, leader);
     // The leader is a zombie or alive, never reaped, so its number is still its own.
     let (status, remains) = reap::end_family(leader, PATIENCE);
@@ -322,10 +323,13 @@ fn limit(limits: &Limits, tier: Tier) -> rustix::io::Result<()> {
     Ok(())
 }
 
-fn release_pipes() -> rustix::io::Result<()> {
-    let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
-    rustix::stdio::dup2_stdout(&null)?;
-    rustix::stdio::dup2_stderr(&null)
+fn null() -> rustix::io::Result<OwnedFd> {
+    open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+}
+
+fn release_pipes(null: &OwnedFd) -> rustix::io::Result<()> {
+    rustix::stdio::dup2_stdout(null)?;
+    rustix::stdio::dup2_stderr(null)
 }
 
 /// Returns when the command ended or the server said stop.

@@ -171,7 +171,7 @@ impl Runner {
     /// command in it.
     pub async fn confinement(&self, boundary: &Boundary) -> Result<Confinement, RunError> {
         let tier = self.tier(boundary).await?;
-        self.probe(tier, boundary).await.map_err(|source| {
+        self.try_out(tier, boundary).await.map_err(|source| {
             RunError::Unavailable(Shortfall {
                 required: boundary.require,
                 missing: vec![(tier, source)],

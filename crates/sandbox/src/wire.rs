@@ -66,6 +66,8 @@ pub enum Stage {
     Namespaces,
     /// Laying out the private file system; a fresh /proc is part of it.
     Ground,
+    /// Bringing up the private loopback interface.
+    Network,
     /// Opening a root inside it.
     Root,
     /// Holding a protected path.

@@ -68,6 +68,12 @@ pub enum ConfigError {
         /// Where and why.
         source: toml::de::Error,
     },
+    /// The file is empty: it is being written, or was lost.
+    #[error("{path} is empty; remove it, or write a comment into it, to use the defaults")]
+    Empty {
+        /// The file.
+        path: String,
+    },
     /// A layer has a key or a value that does not fit.
     #[error("{origin}: {problem}")]
     Invalid {
@@ -91,6 +97,9 @@ where
 {
     let mut layers = Layers::<T>::new()?;
     if let Some((path, text)) = &sources.file {
+        if text.trim().is_empty() {
+            return Err(ConfigError::Empty { path: path.clone() });
+        }
         let table: Table = text.parse().map_err(|source| ConfigError::Syntax {
             path: path.clone(),
             source,

@@ -39,7 +39,7 @@ pub(crate) struct Handler(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     identity: Identity,
-    pipeline: Pipeline,
+    pipeline: Arc<Pipeline>,
     reply_budget: usize,
     caller: Caller,
     calls: TaskTracker,
@@ -50,7 +50,7 @@ impl Handler {
     /// `caller` is who every call is made for.
     pub(crate) fn new(
         identity: Identity,
-        pipeline: Pipeline,
+        pipeline: Arc<Pipeline>,
         max_message_bytes: usize,
         caller: Caller,
     ) -> Self {
@@ -129,7 +129,14 @@ impl ServerHandler for Handler {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let tools = self.0.pipeline.catalog().iter().map(describe).collect();
+        let tools = self
+            .0
+            .pipeline
+            .policy()
+            .catalog
+            .iter()
+            .map(describe)
+            .collect();
         Ok(ListToolsResult::with_all_items(tools)
             .with_ttl_ms(LIST_TTL_MS)
             .with_cache_scope(CacheScope::Public))

@@ -34,6 +34,7 @@ mod listener;
 mod memory;
 mod ops;
 mod reference;
+mod reload;
 mod run;
 mod settings;
 mod stderr;
@@ -44,6 +45,7 @@ mod telemetry;
 pub use error::ServeError;
 pub use memory::give_back_large_blocks;
 pub use reference::reference;
+pub use reload::{Occasion, Reloading};
 pub use run::{Access, Identity, MissingToken, run};
 pub use settings::{
     HttpConfig, LogConfig, LogFormat, LogLevel, OpsConfig, ServeConfig, TransportConfig,

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_metrics::Recorder;
@@ -140,7 +141,7 @@ pub async fn run(
     identity: Identity,
     config: ServeConfig,
     access: Access,
-    served: (Pipeline, Recorder),
+    served: (Arc<Pipeline>, Recorder),
     stop: Stop,
 ) -> Result<(), ServeError> {
     let (pipeline, recorder) = served;

@@ -32,8 +32,8 @@ const UNREAD_BYTES: usize = 4 * 1024 * 1024;
 /// Replies from this size on are encoded on a thread of their own.
 const LARGE_BYTES: usize = 1024 * 1024;
 
-/// What a message takes beside the content of a reply: ids and field names.
-const FRAME_BYTES: usize = 512;
+/// Content goes out twice, as a value and as text whose quotes are escaped: nearly this often.
+const ENCODED_CONTENT: usize = 3;
 
 /// What a waiting reply takes beside its bytes: the task that writes it.
 const REPLY_BYTES: usize = 4 * 1024;
@@ -198,14 +198,17 @@ where
         message: TxJsonRpcMessage<RoleServer>,
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
         let writer = Arc::clone(&self.writer);
-        let size = size_of(&message);
-        let waiting = self.unread.wait(size);
         // A large reply takes many milliseconds to encode, which other calls would have to wait.
-        let line = if size < LARGE_BYTES {
-            Encoded::Now(encode(&message))
+        let size = content_of(&message) * ENCODED_CONTENT;
+        let (line, size) = if size < LARGE_BYTES {
+            let line = encode(&message, size);
+            let size = line.as_ref().map_or(0, Vec::len);
+            (Encoded::Now(line), size)
         } else {
-            Encoded::Soon(spawn_blocking(move || encode(&message)))
+            let encoding = spawn_blocking(move || encode(&message, size));
+            (Encoded::Soon(encoding), size)
         };
+        let waiting = self.unread.wait(size);
         async move {
             let line = match line {
                 Encoded::Now(line) => line?,
@@ -241,23 +244,23 @@ enum Encoded {
     Soon(JoinHandle<serde_json::Result<Vec<u8>>>),
 }
 
-fn encode(message: &TxJsonRpcMessage<RoleServer>) -> serde_json::Result<Vec<u8>> {
-    let mut line = Vec::with_capacity(size_of(message));
+fn encode(message: &TxJsonRpcMessage<RoleServer>, size: usize) -> serde_json::Result<Vec<u8>> {
+    let mut line = Vec::with_capacity(size);
     serde_json::to_writer(&mut line, message)?;
     line.push(b'\n');
     Ok(line)
 }
 
-/// Roughly the bytes of a message on the wire: content goes out twice, as a value and as text.
-fn size_of(message: &TxJsonRpcMessage<RoleServer>) -> usize {
+/// Bytes of a tool's reply as text; other messages are small.
+fn content_of(message: &TxJsonRpcMessage<RoleServer>) -> usize {
     let JsonRpcMessage::Response(response) = message else {
-        return FRAME_BYTES;
+        return 0;
     };
     let ServerResult::CallToolResult(result) = &response.result else {
-        return FRAME_BYTES;
+        return 0;
     };
     let text = result.content.iter().filter_map(ContentBlock::as_text);
-    FRAME_BYTES + text.map(|text| text.text.len() * 5 / 2).sum::<usize>()
+    text.map(|text| text.text.len()).sum()
 }
 
 /// Replies that the client has not read yet.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use mcp_audit::{Audit, TurnedAway};
 use mcp_cache::{Cache, CacheConfig};
@@ -20,7 +21,7 @@ use tracing::Instrument;
 
 use crate::catalog::Entry;
 use crate::recorded;
-use crate::{Caching, Call, Caller, Catalog, Code, Sanitiser, Sanitized, ToolError, Topic};
+use crate::{Caching, Call, Caller, Catalog, Code, Policy, Sanitiser, Sanitized, ToolError, Topic};
 
 /// Bounds of the pipeline as a whole.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -58,8 +59,7 @@ pub fn reply_cache(config: &CacheConfig) -> ReplyCache {
 /// Runs calls. The order of its stages is the order of [`Pipeline::call`]'s lines.
 #[derive(Debug)]
 pub struct Pipeline {
-    catalog: Catalog,
-    limiter: Limiter,
+    policy: ArcSwap<Policy>,
     replies: Replies,
     sanitiser: Arc<Sanitiser>,
     audit: Audit,
@@ -74,22 +74,20 @@ pub struct Pipeline {
 pub struct UnknownTool;
 
 impl Pipeline {
-    /// A pipeline over `catalog`. `replies` remembers the answers of reading tools.
+    /// A pipeline under `policy`. `replies` remembers the answers of reading tools.
     pub fn new(
         config: PipelineConfig,
-        catalog: Catalog,
-        limiter: Limiter,
+        policy: Policy,
         replies: ReplyCache,
         sanitiser: Sanitiser,
     ) -> Self {
         let slots = Semaphore::new(config.max_in_flight.get().min(Semaphore::MAX_PERMITS));
         let replies = Replies {
             cache: replies,
-            generations: Generations::of(&catalog),
+            generations: Generations::of(&policy.catalog),
         };
         Self {
-            catalog,
-            limiter,
+            policy: ArcSwap::from_pointee(policy),
             replies,
             sanitiser: Arc::new(sanitiser),
             audit: Audit::off(),
@@ -102,12 +100,19 @@ impl Pipeline {
     /// The same, with every call recorded.
     #[must_use]
     pub fn recorded_by(self, audit: Audit) -> Self {
+        audit.policy(&self.policy().version);
         Self { audit, ..self }
     }
 
-    /// The tools.
-    pub fn catalog(&self) -> &Catalog {
-        &self.catalog
+    /// The policy in force.
+    pub fn policy(&self) -> Arc<Policy> {
+        self.policy.load_full()
+    }
+
+    /// Puts another policy over the same tools in force, for the calls that start from now on.
+    pub fn replace(&self, policy: Policy) {
+        self.audit.policy(&policy.version);
+        self.policy.store(Arc::new(policy));
     }
 
     /// Answers one call.
@@ -117,11 +122,12 @@ impl Pipeline {
         arguments: Map<String, Value>,
         call: &Call,
     ) -> Result<Result<Arc<Sanitized>, ToolError>, UnknownTool> {
-        let admitted = match self.admit(&call.caller) {
+        let policy = self.policy.load_full();
+        let admitted = match self.admit(&policy.limiter, &call.caller) {
             Ok(admitted) => admitted,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let Some(tool) = self.catalog.find(name) else {
+        let Some(tool) = policy.catalog.find(name) else {
             self.unknown.start().finish("unknown_tool");
             recorded::unknown_tool(&self.audit, call).await;
             return Err(UnknownTool);
@@ -133,7 +139,7 @@ impl Pipeline {
             recorded::begin(&self.audit, redactor, tool.spec(), arguments, call).await;
         let outcome = match record.admit().await {
             Ok(()) => {
-                let answer = self.answer(&admitted, tool, arguments, call);
+                let answer = self.answer(&admitted, (&policy.version, tool), arguments, call);
                 answer.instrument(span).await
             }
             Err(unrecordable) => Err(recorded::refusal(&unrecordable)),
@@ -147,8 +153,8 @@ impl Pipeline {
         Ok(outcome)
     }
 
-    fn admit(&self, caller: &Caller) -> Result<Admitted<'_>, ToolError> {
-        self.limiter.check(caller.as_str()).map_err(|refused| {
+    fn admit(&self, limiter: &Limiter, caller: &Caller) -> Result<Admitted<'_>, ToolError> {
+        limiter.check(caller.as_str()).map_err(|refused| {
             mcp_metrics::admission(Admission::RateLimited);
             self.audit.turned_away(TurnedAway::RateLimited);
             ToolError::new(Code::RateLimited, refused.to_string())
@@ -173,12 +179,13 @@ impl Pipeline {
     async fn answer(
         &self,
         _: &Admitted<'_>,
-        tool: &Entry,
+        (policy, tool): (&str, &Entry),
         arguments: Map<String, Value>,
         call: &Call,
     ) -> Result<Arc<Sanitized>, ToolError> {
         let deadline = tool.spec().deadline.min(self.config.max_deadline);
-        let work = AssertUnwindSafe(self.vet_and_run(tool, arguments, call)).catch_unwind();
+        let work =
+            AssertUnwindSafe(self.vet_and_run((policy, tool), arguments, call)).catch_unwind();
         let outcome = tokio::select! {
             biased;
             () = call.cancelled.cancelled() => Err(cancelled()),
@@ -199,7 +206,7 @@ impl Pipeline {
 
     async fn vet_and_run(
         &self,
-        tool: &Entry,
+        (policy, tool): (&str, &Entry),
         mut arguments: Map<String, Value>,
         call: &Call,
     ) -> Result<Arc<Sanitized>, ToolError> {
@@ -208,7 +215,9 @@ impl Pipeline {
             Caching::Reads { topic, .. } => {
                 arguments.sort_keys();
                 arguments.values_mut().for_each(Value::sort_all_objects);
-                Some(self.replies.key(spec.name, topic, &arguments, &call.caller))
+                let key = self.replies.key(spec.name, topic, &arguments, &call.caller);
+                // What one policy let a reply show, another may not.
+                Some(format!("{policy}\n{key}"))
             }
             Caching::None | Caching::Writes { .. } => None,
         };

@@ -8,7 +8,7 @@ use mcp_audit::LineHash;
 use toml::Value;
 
 /// An agent's hands on this machine: commands, files, processes and HTTP as MCP tools.
-#[derive(Debug, Parser)]
+#[derive(Debug, Clone, Parser)]
 #[command(version, about, after_help = EXAMPLES, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub(crate) struct Cli {
 }
 
 /// Flags that stand for configuration keys.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Overrides {
     /// Let calls read and write below this directory; may be repeated [files.roots]
     #[arg(long, value_name = "DIR")]
@@ -59,8 +59,15 @@ pub(crate) struct Overrides {
 }
 
 /// What else the program does.
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Command {
+    /// Try out what this host can enforce, and say what stands in the way and how to change it;
+    /// fails when commands would be refused
+    Doctor {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the tools, configuration keys and metrics as JSON
     Reference,
     /// Read the record of what was done
@@ -69,7 +76,7 @@ pub(crate) enum Command {
 }
 
 /// What is done with the audit.
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub(crate) enum AuditCommand {
     /// Find lines that were changed, removed, inserted or reordered; fails if there are any
     Verify {

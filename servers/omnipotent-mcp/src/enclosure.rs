@@ -91,6 +91,10 @@ fn guard(protection: Protection) -> Guard {
 fn lay_down(ground: &mut Ground, rule: &ProtectedPath, roots: &[PathBuf]) {
     let guard = guard(rule.access);
     let path = Path::new(&rule.path);
+    if path.is_absolute() && rule.path.contains('*') {
+        // What stands beside a file of the server's; only the file tools look for it.
+        return;
+    }
     if path.is_absolute() {
         let beneath = roots.iter().filter_map(|root| path.strip_prefix(root).ok());
         let names = beneath.map(|name| GuardedName {

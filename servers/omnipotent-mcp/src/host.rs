@@ -14,6 +14,7 @@ mod platform;
 mod processes;
 
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sysinfo::System;
@@ -24,6 +25,11 @@ pub use limits::Limits;
 pub use memory::{Memory, MemoryAndSwap, Swap};
 pub use platform::{Load, Platform};
 pub use processes::{ProcessList, ProcessOrder, ProcessQuery, ProcessRow};
+
+/// A file that the kernel writes, if it is there.
+pub(crate) fn kernel_text(path: &Path) -> Option<String> {
+    kernel_files::read(path).ok()
+}
 
 /// A handle on the machine. Cheap to clone; all clones share their samples.
 #[derive(Debug, Clone, Default)]

@@ -2,11 +2,13 @@
 //!
 //! [`Server::build`] turns a [`Config`] into a pipeline of fourteen tools; `main` serves it.
 //! What a tool promises is in its own file under [`tools`]; the list of them is
-//! [`tools::catalog`].
+//! `tools::catalog`.
 
 pub mod config;
+pub mod doctor;
 pub mod enclosure;
 pub mod host;
+pub mod policy;
 pub mod server;
 pub mod tools;
 

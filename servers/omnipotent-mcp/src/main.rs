@@ -19,7 +19,7 @@ use mcp_serve::MissingToken;
 use mcp_serve::config::{Loaded, Sources, load};
 use omnipotent_mcp::config::ENVIRONMENT_PREFIX;
 use omnipotent_mcp::server::Start;
-use omnipotent_mcp::{Config, IDENTITY, Server};
+use omnipotent_mcp::{Config, IDENTITY, Server, policy};
 
 /// Exit code for a configuration that cannot be used (sysexits.h, `EX_CONFIG`).
 const EX_CONFIG: u8 = 78;
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error, EX_CONFIG),
     };
     if cli.print_config {
-        return match show(&loaded.print()) {
+        return match print(&loaded, config_file) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error, 1),
         };
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         let usual = loaded.config.audit.place(IDENTITY.name, &environment);
         return match record::run(command, usual) {
             Ok(code) => code,
-            Err(error) => fail(&error, 2),
+            Err(error) => fail(&error.into(), 2),
         };
     }
     mcp_serve::start_logging(&loaded.config.log);
@@ -56,6 +56,12 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
     }
+}
+
+fn print(loaded: &Loaded<Config>, config_file: Option<PathBuf>) -> anyhow::Result<()> {
+    let start = surroundings(config_file, MissingToken::Leave)?;
+    let version = policy::version(&loaded.config, &start);
+    show(&format!("# policy {version}\n{}", loaded.print()))
 }
 
 /// A current-thread runtime: one thread answers cheap calls three times faster than a pool does
@@ -72,15 +78,22 @@ fn serve(cli: &Cli, config: Config, config_file: Option<PathBuf>) -> anyhow::Res
         } else {
             MissingToken::Make
         };
+        if cli.check {
+            let commands = config.commands.clone().build(Vec::new())?;
+            commands.check_built_in()?;
+        }
         let server = Server::build(config, surroundings(config_file, missing_token)?)?;
         if let Some(Command::Reference) = cli.command {
-            let catalog = server.pipeline().catalog();
-            let mut reference = mcp_serve::reference::<Config>(catalog, ENVIRONMENT_PREFIX);
+            let policy = server.pipeline().policy();
+            let mut reference = mcp_serve::reference::<Config>(&policy.catalog, ENVIRONMENT_PREFIX);
             let rules = mcp_security::commands::built_in_rules();
             if let Some(parts) = reference.as_object_mut() {
                 parts.insert("command_rules".to_owned(), serde_json::to_value(rules)?);
             }
             return show(&format!("{reference:#}\n"));
+        }
+        if let Some(Command::Doctor { json }) = cli.command {
+            return diagnose(&server, json).await;
         }
         if cli.check {
             let held = server.confinement().await?;
@@ -89,11 +102,26 @@ fn serve(cli: &Cli, config: Config, config_file: Option<PathBuf>) -> anyhow::Res
                 "the configuration is valid\ncommands run in the sandbox tier `{tier}`\n"
             ));
         }
-        server.run().await.map_err(anyhow::Error::from)
+        let cli = cli.clone();
+        let load = move || Ok(configure(&cli)?.0.config);
+        let outcome = server.run(Box::new(load)).await;
+        outcome.map_err(anyhow::Error::from)
     });
     // Work on blocking threads cannot be interrupted; it must not hold up the end of the process.
     runtime.shutdown_background();
     outcome
+}
+
+/// Prints what this host can enforce; an error when commands would be refused.
+async fn diagnose(server: &Server, json: bool) -> anyhow::Result<()> {
+    let diagnosis = server.diagnose().await.context("a root is gone")?;
+    if json {
+        show(&format!("{:#}\n", serde_json::to_value(&diagnosis)?))?;
+    } else {
+        show(&diagnosis.to_text())?;
+    }
+    anyhow::ensure!(diagnosis.is_met(), "commands are refused on this host");
+    Ok(())
 }
 
 fn configure(cli: &Cli) -> anyhow::Result<(Loaded<Config>, Option<PathBuf>)> {

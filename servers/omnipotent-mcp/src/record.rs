@@ -1,22 +1,29 @@
 //! `omnipotent-mcp audit`: reading the record of what was done.
 
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
-use mcp_audit::{follow, last, readable, verify};
+use mcp_audit::{AuditError, follow, last, readable, verify};
 
 use crate::cli::AuditCommand;
 
+/// The audit cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecordError {
+    /// It cannot be read.
+    #[error("audit")]
+    Unread(#[from] AuditError),
+    /// What was read cannot be printed.
+    #[error("cannot print")]
+    Unprinted(#[from] io::Error),
+}
+
 /// Reads the audit that the command names, or else that at `usual`. Fails with exit code 1 when a
 /// verified audit is not whole.
-pub(crate) fn run(command: &AuditCommand, usual: Option<PathBuf>) -> anyhow::Result<ExitCode> {
-    let at = |named: &Option<PathBuf>| {
-        let path = named.clone().or(usual);
-        path.context("no home or state directory is known; name the audit's file")
-    };
-    let mut out = std::io::stdout().lock();
+pub(crate) fn run(command: &AuditCommand, usual: Option<PathBuf>) -> Result<ExitCode, RecordError> {
+    let at = |named: &Option<PathBuf>| named.clone().or(usual).ok_or(AuditError::NoPlace);
+    let mut out = io::stdout().lock();
     match command {
         AuditCommand::Verify { path, expect_hash } => {
             let path = at(path)?;

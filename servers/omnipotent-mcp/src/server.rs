@@ -1,24 +1,28 @@
 //! From a configuration to a pipeline that can be served.
 
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use mcp_audit::Audit;
 use mcp_egress::ConfigError as EgressConfigError;
 use mcp_metrics::Recorder;
-use mcp_ratelimit::Limiter;
 use mcp_sandbox::{BuildError as SandboxError, Confinement, RunError, Runner};
 use mcp_security::commands::CommandsConfigError;
 use mcp_security::names::NameListError;
-use mcp_security::paths::{ProtectedPath, Protection, RootsError, Surroundings, home_directories};
+use mcp_security::paths::{ProtectedPath, Protection, RootsError};
 use mcp_security::redaction::{Redactor, Secret, secrets_in_environment};
-use mcp_serve::{Access, Identity, MissingToken, ServeConfig, ServeError, Stop};
+use mcp_serve::{Access, Identity, MissingToken, Reloading, ServeConfig, ServeError, Stop};
 use mcp_toolcall::{Pipeline, Sanitiser, reply_cache};
+use serde_json::{Map, Value};
 
 use crate::Config;
+use crate::doctor::{self, Diagnosis};
 use crate::enclosure::Enclosure;
-use crate::tools::{self, Parts};
+use crate::host::Host;
+use crate::policy::{Lasting, Load, Made, Renewal, Standing};
 
 /// When the sandbox is tried out after the start, so that the first answers do not wait for it.
 const BEFORE_TRIAL: Duration = Duration::from_millis(200);
@@ -54,9 +58,9 @@ pub struct Start {
 /// A server that is ready to be served.
 #[derive(Debug)]
 pub struct Server {
-    pipeline: Pipeline,
-    recorder: Recorder,
-    audit: Audit,
+    pipeline: Arc<Pipeline>,
+    lasting: Arc<Lasting>,
+    started_with: Map<String, Value>,
     access: Access,
     serve: ServeConfig,
     sandbox: (Runner, Enclosure),
@@ -90,7 +94,7 @@ impl Server {
     ///
     /// # Errors
     /// Names the section that cannot be used.
-    pub fn build(mut config: Config, start: Start) -> Result<Self, BuildError> {
+    pub fn build(config: Config, start: Start) -> Result<Self, BuildError> {
         let serve = config.serve();
         let access = Access::prepare(
             IDENTITY.name,
@@ -100,56 +104,53 @@ impl Server {
         )?;
         let audit_file = config.audit.place(IDENTITY.name, &start.environment);
         let audit = Audit::build(&config.audit, IDENTITY.name, audit_file.clone());
-        let audit_directory = audit.directory();
-        let own = own_files(&[
-            start.config_file.as_deref(),
-            access.token_file(),
-            audit_file.as_deref(),
-            audit_file.as_deref().and_then(Path::parent),
-            audit_directory.as_deref(),
-        ]);
-        config.files.extra_protected.extend(own);
+        let audit_directory = match start.missing_token {
+            MissingToken::Make => audit.directory(),
+            MissingToken::Leave => None,
+        };
+        let own = own_files(
+            &[
+                start.config_file.as_deref(),
+                access.token_file(),
+                audit_file.as_deref(),
+            ],
+            &[
+                audit_file.as_deref().and_then(Path::parent),
+                audit_directory.as_deref(),
+            ],
+        );
         let mut secrets = secrets_in_environment(&start.environment);
         secrets.extend(access.secret().map(|token| Secret {
             name: "bearer token".to_owned(),
             value: token.into(),
         }));
-        let recorder = Recorder::new(IDENTITY.version);
-        let home = start.environment.iter().find(|(name, _)| name == "HOME");
-        let homes = home_directories(&start.passwd, home.map(|(_, home)| home.as_os_str()));
-        let around = Surroundings {
-            working_directory: &start.working_directory,
-            homes: &homes,
-        };
-        let replies = reply_cache(&config.cache);
-        let roots = config.files.build(&around)?;
-        let runner = Runner::build(&config.sandbox)?;
-        let home = home.map(|(_, home)| Path::new(home));
-        let enclosure = Enclosure::new(&config.sandbox, &roots, home);
-        let catalog = tools::catalog(Parts {
-            roots,
-            enclosure: enclosure.clone(),
-            commands: config.commands.build(start.environment.clone())?,
-            runner: runner.clone(),
-            egress: config.egress.build()?,
-            processes: config.processes.build()?,
-            environment: config.environment.build()?,
-            variables: start.environment.into_iter().collect(),
-            replies: replies.clone(),
-            recorder: recorder.clone(),
-            audit: audit.clone(),
-            scrape: config.scrape,
-        });
-        let limiter = Limiter::build(&config.rate);
         let sanitiser = Sanitiser::new(
             Redactor::build(secrets),
             config.transport.max_message_bytes.get(),
         );
-        let pipeline = Pipeline::new(config.calls, catalog, limiter, replies, sanitiser);
-        Ok(Self {
-            pipeline: pipeline.recorded_by(audit.clone()),
-            recorder,
+        let replies = reply_cache(&config.cache);
+        let lasting = Lasting {
+            own,
             audit,
+            start,
+            host: Host::new(),
+            recorder: Recorder::new(IDENTITY.version),
+            replies: replies.clone(),
+            started: Instant::now(),
+            standing: Standing::default(),
+        };
+        let (started_with, calls) = (Renewal::started_with(&config), config.calls.clone());
+        let Made {
+            policy,
+            runner,
+            enclosure,
+        } = lasting.policy(config, None)?;
+        mcp_metrics::policy_in_force(&policy.version);
+        let pipeline = Pipeline::new(calls, policy, replies, sanitiser);
+        Ok(Self {
+            pipeline: Arc::new(pipeline.recorded_by(lasting.audit.clone())),
+            lasting: Arc::new(lasting),
+            started_with,
             access,
             serve,
             sandbox: (runner, enclosure),
@@ -161,15 +162,17 @@ impl Server {
         &self.pipeline
     }
 
-    /// Serves until the input ends or the process is told to stop.
+    /// Serves until the input ends or the process is told to stop. `load` reads the configuration
+    /// again: on SIGHUP and when its file changes, the policy in it takes the place of the one in
+    /// force.
     ///
     /// # Errors
     /// When an address cannot be bound or signals cannot be listened for.
-    pub async fn run(self) -> Result<(), ServeError> {
+    pub async fn run(self, load: Box<Load>) -> Result<(), ServeError> {
         let stop = Stop::on_signals()?;
-        let recording = self.audit.start(IDENTITY.version);
+        let recording = self.lasting.audit.start(IDENTITY.version);
         let (runner, enclosure) = self.sandbox;
-        let announced = async {
+        let announced = async move {
             tokio::time::sleep(BEFORE_TRIAL).await;
             match confinement(&runner, &enclosure).await {
                 Ok(held) => tracing::info!(tier = held.tier.as_str(), "sandbox"),
@@ -178,15 +181,36 @@ impl Server {
                     tracing::error!(error, "commands are refused; see `omnipotent-mcp doctor`");
                 }
             }
+            // They belong to the first policy, which another may follow.
+            drop((runner, enclosure));
             std::future::pending().await
         };
-        let served = (self.pipeline, self.recorder);
+        let recorder = self.lasting.recorder.clone();
+        let file = self.lasting.start.config_file.clone();
+        let renewal = Renewal {
+            lasting: self.lasting,
+            pipeline: Arc::clone(&self.pipeline),
+            started_with: self.started_with,
+            load,
+        };
+        let _reloading =
+            Reloading::start(file.as_deref(), move |occasion| renewal.renew(occasion))?;
+        let served = (self.pipeline, recorder);
         let outcome = tokio::select! {
             outcome = mcp_serve::run(IDENTITY, self.serve, self.access, served, stop) => outcome,
             outcome = announced => outcome,
         };
         recording.stop().await;
         outcome
+    }
+
+    /// What this host can enforce, and what it cannot and why.
+    ///
+    /// # Errors
+    /// When a root is gone.
+    pub async fn diagnose(&self) -> io::Result<Diagnosis> {
+        let (runner, enclosure) = &self.sandbox;
+        Ok(doctor::diagnose(runner, &enclosure.outline()?).await)
     }
 
     /// What holds commands on this host. Tries it out.
@@ -213,15 +237,32 @@ pub(crate) async fn confinement(
     runner.confinement(&boundary).await
 }
 
-/// Rules that keep the server's own files out of reach, whatever the roots are.
-fn own_files(paths: &[Option<&Path>]) -> Vec<ProtectedPath> {
+/// Rules that keep the server's own files out of reach, whatever the roots are: each by name and
+/// identity, with what editors and savers leave beside it, and the usual places of all.
+fn own_files(files: &[Option<&Path>], directories: &[Option<&Path>]) -> Vec<ProtectedPath> {
     let rule = |path: String| ProtectedPath {
         path,
         access: Protection::ReadWrite,
     };
-    let absolute = |path: &Path| Some(rule(std::path::absolute(path).ok()?.to_str()?.to_owned()));
-    let usual =
-        [".config", ".local/state"].map(|parent| rule(format!("{parent}/{}", IDENTITY.name)));
-    let own = paths.iter().copied().flatten();
-    own.filter_map(absolute).chain(usual).collect()
+    let absolute = |path: &Path| Some(std::path::absolute(path).ok()?.to_str()?.to_owned());
+    let beside = |path: &String| {
+        let (directory, name) = path.rsplit_once('/')?;
+        Some(["", ".", "#"].map(|mark| format!("{directory}/{mark}{name}*")))
+    };
+    let listed = |paths: &[Option<&Path>]| -> Vec<String> {
+        paths
+            .iter()
+            .copied()
+            .flatten()
+            .filter_map(absolute)
+            .collect()
+    };
+    let usual = [".config", ".local/state"].map(|parent| format!("{parent}/{}", IDENTITY.name));
+    let files = listed(files);
+    let neighbours: Vec<String> = files.iter().filter_map(beside).flatten().collect();
+    let own = files
+        .into_iter()
+        .chain(neighbours)
+        .chain(listed(directories));
+    own.chain(usual).map(rule).collect()
 }

@@ -1,4 +1,4 @@
-//! The tools: one file each, one line each in [`catalog`].
+//! The tools: one file each, one line each in `catalog`.
 
 pub mod commands;
 pub mod environment;
@@ -8,20 +8,19 @@ pub mod operations;
 pub mod text;
 pub mod web;
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use mcp_audit::Audit;
 use mcp_egress::Egress;
-use mcp_metrics::Recorder;
 use mcp_sandbox::Runner;
 use mcp_security::commands::CommandPolicy;
 use mcp_security::environment::{EnvironmentPolicy, EnvironmentSnapshot};
 use mcp_security::paths::Roots;
 use mcp_security::processes::ProcessPolicy;
-use mcp_toolcall::{Catalog, ReplyCache};
+use mcp_toolcall::Catalog;
 
 use crate::enclosure::Enclosure;
-use crate::host::Host;
+use crate::policy::Lasting;
 use commands::execute_command::ExecuteCommand;
 use environment::get_env_var::GetEnvVar;
 use files::batch_read_files::BatchReadFiles;
@@ -43,65 +42,48 @@ const KILL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the tools are made of.
 #[derive(Debug)]
-pub struct Parts {
+pub(crate) struct Parts<'a> {
     /// Where files may be touched.
-    pub roots: Roots,
+    pub(crate) roots: Roots,
     /// Which commands may run.
-    pub commands: CommandPolicy,
+    pub(crate) commands: CommandPolicy,
     /// What runs them.
-    pub runner: Runner,
+    pub(crate) runner: Runner,
     /// What they are confined to.
-    pub enclosure: Enclosure,
+    pub(crate) enclosure: Enclosure,
     /// The way out to the network.
-    pub egress: Egress,
+    pub(crate) egress: Egress,
     /// Which processes may be ended.
-    pub processes: ProcessPolicy,
+    pub(crate) processes: ProcessPolicy,
     /// Which variables may be read.
-    pub environment: EnvironmentPolicy,
+    pub(crate) environment: EnvironmentPolicy,
     /// The variables as they were at start.
-    pub variables: EnvironmentSnapshot,
-    /// Replies of reading tools.
-    pub replies: ReplyCache,
-    /// Where measurements are.
-    pub recorder: Recorder,
-    /// What records the calls.
-    pub audit: Audit,
+    pub(crate) variables: EnvironmentSnapshot,
     /// How pages are fetched and remembered.
-    pub scrape: ScrapeConfig,
+    pub(crate) scrape: ScrapeConfig,
+    /// Which policy this is.
+    pub(crate) policy: Arc<str>,
+    /// What does not depend on the policy.
+    pub(crate) lasting: &'a Lasting,
 }
 
 /// The list of tools.
-pub fn catalog(parts: Parts) -> Catalog {
+pub(crate) fn catalog(parts: Parts<'_>) -> Catalog {
+    let host = parts.lasting.host.clone();
+    let recorder = parts.lasting.recorder.clone();
+    let scrape = ScrapeWebpageSecure::new(parts.egress.clone(), &parts.scrape);
+    let caches = Caches {
+        replies: parts.lasting.replies.clone(),
+        pages: scrape.pages.clone(),
+    };
+    let health = health_check(&parts, &caches);
     let Parts {
         roots,
         runner,
         enclosure,
         egress,
-        recorder,
         ..
     } = parts;
-    let host = Host::new();
-    let scrape = ScrapeWebpageSecure::new(egress.clone(), &parts.scrape);
-    let caches = Caches {
-        replies: parts.replies,
-        pages: scrape.pages.clone(),
-    };
-    let health = HealthCheck {
-        host: host.clone(),
-        runner: runner.clone(),
-        enclosure: enclosure.clone(),
-        roots: roots.clone(),
-        caches: caches.clone(),
-        recorder: recorder.clone(),
-        audit: parts.audit,
-        started: Instant::now(),
-    };
-    let execute = ExecuteCommand {
-        policy: parts.commands,
-        roots: roots.clone(),
-        runner: runner.clone(),
-        enclosure: enclosure.clone(),
-    };
     Catalog::default()
         .with(AnalyzeText)
         .with(BatchReadFiles {
@@ -110,7 +92,12 @@ pub fn catalog(parts: Parts) -> Catalog {
         .with(ClearCache {
             caches: caches.clone(),
         })
-        .with(execute)
+        .with(ExecuteCommand {
+            policy: parts.commands,
+            roots: roots.clone(),
+            runner: runner.clone(),
+            enclosure: enclosure.clone(),
+        })
         .with(GetEnvVar {
             policy: parts.environment,
             environment: parts.variables,
@@ -133,4 +120,20 @@ pub fn catalog(parts: Parts) -> Catalog {
             enclosure,
         })
         .with(WriteFileSecure { roots })
+}
+
+fn health_check(parts: &Parts<'_>, caches: &Caches) -> HealthCheck {
+    let lasting = parts.lasting;
+    HealthCheck {
+        host: lasting.host.clone(),
+        runner: parts.runner.clone(),
+        enclosure: parts.enclosure.clone(),
+        roots: parts.roots.clone(),
+        caches: caches.clone(),
+        recorder: lasting.recorder.clone(),
+        audit: lasting.audit.clone(),
+        started: lasting.started,
+        policy: Arc::clone(&parts.policy),
+        standing: lasting.standing.clone(),
+    }
 }

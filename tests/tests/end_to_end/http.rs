@@ -90,7 +90,10 @@ fn a_check_makes_no_token() {
         .arguments(&["--http", "127.0.0.1:0", "--check"])
         .run();
     assert_eq!((ended, errors.as_str()), (Ended::Exited(0), ""));
-    assert_eq!(output, "the configuration is valid\n");
+    assert!(
+        output.starts_with("the configuration is valid\n"),
+        "{output}"
+    );
     assert!(!file.try_exists().unwrap(), "the token was made");
 }
 

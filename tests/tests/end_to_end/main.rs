@@ -34,6 +34,8 @@ mod memory;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
+mod policy;
+#[cfg(test)]
 mod processes;
 #[cfg(test)]
 mod samples;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mcp_tests::{Peer, Setup};
+use mcp_tests::{Ended, Era, Peer, Setup};
 use serde_json::json;
 
 #[test]
@@ -129,4 +129,70 @@ fn unknown_tools_leave_no_trace_of_their_name() {
     assert!(!page.contains("secret_looking_name"));
     assert_eq!(shown_calls(&page).keys().collect::<Vec<_>>(), ["unknown"]);
     assert_eq!(server.succeed("get_metrics", json!({}))["total_blocks"], 0);
+}
+
+/// Runs a program in a user namespace in which no further one can be made.
+const NO_USER_NAMESPACES: [&str; 6] = [
+    "unshare",
+    "--user",
+    "--map-root-user",
+    "/bin/sh",
+    "-c",
+    "echo 0 > /proc/sys/user/max_user_namespaces && exec \"$0\" \"$@\"",
+];
+
+#[test]
+fn the_doctor_says_what_this_host_can_enforce() {
+    let (ended, output, errors) = Setup::default().arguments(&["doctor", "--json"]).run();
+    assert_eq!((ended, errors.as_str()), (Ended::Exited(0), ""), "{output}");
+    let found: serde_json::Value = serde_json::from_str(&output).unwrap();
+    assert_eq!(found["in_force"], "strict", "{output}");
+    let tiers = found["tiers"].as_array().unwrap();
+    assert!(
+        tiers.iter().all(|tier| tier["available"] == true),
+        "{output}"
+    );
+    let (_, output, _) = Setup::default().arguments(&["doctor"]).run();
+    assert!(output.contains("in force: strict"), "{output}");
+}
+
+#[test]
+fn the_doctor_names_the_switch_that_is_off_and_commands_are_refused() {
+    let without = |arguments: &[&str]| {
+        Setup::default()
+            .launched_by(&NO_USER_NAMESPACES)
+            .arguments(arguments)
+    };
+    let (ended, output, errors) = without(&["doctor"]).run();
+    assert_eq!(ended, Ended::Exited(1), "{output}");
+    assert!(output.contains("max_user_namespaces is 0"), "{output}");
+    assert!(
+        output.contains("sysctl -w user.max_user_namespaces"),
+        "{output}"
+    );
+    assert!(errors.contains("commands are refused"), "{errors}");
+    let mut server = without(&[]).stdio(Era::Modern);
+    let refusal = server.refused("execute_command", json!({ "command": "true" }));
+    assert_eq!(refusal["code"], "unavailable", "{refusal}");
+    assert!(
+        refusal["hint"].as_str().unwrap().contains("sandbox.waive"),
+        "{refusal}"
+    );
+    assert_eq!(
+        server.succeed("health_check", json!({}))["status"],
+        "degraded"
+    );
+    let strict = without(&[]).variable("OMNIPOTENT_SANDBOX__REQUIRE", "strict");
+    let refusal = strict
+        .stdio(Era::Modern)
+        .refused("execute_command", json!({ "command": "true" }));
+    assert!(
+        refusal["hint"].as_str().unwrap().contains("doctor"),
+        "{refusal}"
+    );
+    let waived = without(&[]).variable("OMNIPOTENT_SANDBOX__WAIVE", "protected_paths,hidden_paths");
+    let reply = waived
+        .stdio(Era::Modern)
+        .succeed("execute_command", json!({ "command": "true" }));
+    assert_eq!(reply["sandbox"]["tier"], "landlock", "{reply}");
 }

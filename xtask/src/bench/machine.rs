@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Output};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use super::place::{Place, Program};
@@ -22,10 +22,9 @@ const COMMANDS: Turns = Turns {
 
 pub(super) fn rows(place: &Place) -> Result<Vec<Row>> {
     let mut server = Session::open(place.command(Program::Server))?;
-    Ok(vec![
-        list_processes(&mut server)?,
-        execute_command(&mut server)?,
-    ])
+    let mut rows = vec![list_processes(&mut server)?];
+    rows.extend(execute_command(place)?);
+    Ok(rows)
 }
 
 fn list_processes(server: &mut Session) -> Result<Row> {
@@ -70,26 +69,95 @@ fn pass_over_processes() -> Result<usize> {
     Ok(count)
 }
 
-fn execute_command(server: &mut Session) -> Result<Row> {
+/// The strict tier beside bubblewrap with the same mounts, the landlock tier beside no sandbox.
+fn execute_command(place: &Place) -> Result<Vec<Row>> {
     let execute = Request::call("execute_command", &json!({ "command": "echo hi" }));
-    let [measured, plain] = medians(
+    let tier = |tier: &str| {
+        let mut command = place.command(Program::Server);
+        command
+            .env("OMNIPOTENT_SANDBOX__REQUIRE", tier)
+            .env("OMNIPOTENT_SANDBOX__PREFER", tier)
+            .env("OMNIPOTENT_SANDBOX__WAIVE", "protected_paths,hidden_paths");
+        Session::open(command)
+    };
+    let (mut strict, mut landlock) = (tier("strict")?, tier("landlock")?);
+    let [strict, landlock, bubblewrap, plain] = medians(
         COMMANDS,
-        [&mut || server.time(&execute), &mut || seconds(echo)],
+        [
+            &mut || strict.time(&execute),
+            &mut || landlock.time(&execute),
+            &mut || seconds(|| echo(&mut wrapped(place))),
+            &mut || seconds(|| echo(Command::new("/bin/sh").args(["-c", "echo hi"]))),
+        ],
     )?;
-    Ok(Row {
-        what: "execute_command, `echo hi`".to_owned(),
+    let row = |tier: &str, goal, measured, reference| Row {
+        what: format!("execute_command, `echo hi`, tier {tier}"),
         unit: Unit::Time,
-        goal: Goal::Times(2.0),
+        goal,
         measured,
-        reference: Some(("posix_spawn", plain)),
-    })
+        reference: Some(reference),
+    };
+    Ok(vec![
+        row(
+            "strict",
+            Goal::Times(1.2),
+            strict,
+            ("bubblewrap", bubblewrap),
+        ),
+        row(
+            "strict, stretch",
+            Goal::Times(0.6),
+            strict,
+            ("bubblewrap", bubblewrap),
+        ),
+        row(
+            "landlock",
+            Goal::Times(2.5),
+            landlock,
+            ("posix_spawn", plain),
+        ),
+    ])
 }
 
-/// The standard library starts it with `posix_spawn(3)`.
-fn echo() -> Result<Output> {
-    let output = Command::new("/bin/sh").args(["-c", "echo hi"]).output()?;
+/// The same command in Debian's bubblewrap, with what the strict tier shows.
+fn wrapped(place: &Place) -> Command {
+    let mut command = Command::new("bwrap");
+    command.args([
+        "--unshare-all",
+        "--die-with-parent",
+        "--new-session",
+        "--clearenv",
+    ]);
+    for directory in ["/usr", "/etc", "/opt"] {
+        command.args(["--ro-bind-try", directory, directory]);
+    }
+    for (target, link) in [
+        ("usr/bin", "/bin"),
+        ("usr/sbin", "/sbin"),
+        ("usr/lib", "/lib"),
+        ("usr/lib64", "/lib64"),
+    ] {
+        command.args(["--symlink", target, link]);
+    }
+    command.args(["--proc", "/proc", "--dev", "/dev"]);
+    for private in ["/tmp", "/var/tmp", "/run", "/home"] {
+        command.args(["--tmpfs", private]);
+    }
+    command.arg("--bind").args([&place.root, &place.root]);
+    command.arg("--chdir").arg(&place.root);
+    command.args(["/bin/sh", "-c", "echo hi"]);
+    command
+}
+
+fn echo(command: &mut Command) -> Result<Output> {
+    let output = command
+        .output()
+        .with_context(|| format!("cannot start {}", command.get_program().display()))?;
     if output.stdout != b"hi\n" {
-        bail!("/bin/sh does not echo");
+        bail!(
+            "it does not echo: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     Ok(output)
 }

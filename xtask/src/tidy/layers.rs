@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn keeps_packages_behind_their_door() {
-        let rmcp = "must not name rmcp: that is for mcp-serve, mcp-tests";
+        let rmcp = "must not name rmcp: that is for mcp-fuzz, mcp-serve, mcp-tests";
         check("mcp-toolcall", "crates/toolcall", &["rmcp"], &[rmcp]);
         check("a-mcp", "servers/a-mcp", &["rmcp"], &[rmcp]);
         let anyhow = "must not name anyhow: that is for mcp-tests, servers, xtask";

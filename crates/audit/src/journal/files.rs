@@ -66,14 +66,11 @@ impl Opened {
         if known {
             return Ok(());
         }
-        let reserved = self.current.take();
+        self.current = None;
         let Some((file, stat)) = self.place.current(Make::Nothing)? else {
             return self.begin(origin, None);
         };
         let identity = Identity::of(&stat);
-        let reserved = reserved
-            .filter(|before| before.identity == identity)
-            .map_or(0, |before| before.reserved);
         let end = length(stat.st_size);
         match last_line(&file, end).map_err(self.place.failed("read"))? {
             Last::Nothing => {
@@ -86,7 +83,8 @@ impl Opened {
                     file,
                     identity,
                     end,
-                    reserved,
+                    // Whoever wrote meanwhile may have used the room or given it back.
+                    reserved: 0,
                     head,
                 });
                 self.take_off(torn)?;
@@ -161,8 +159,6 @@ impl Opened {
         match self.current.as_mut() {
             Some(current) if torn > 0 => {
                 current.end = current.end.saturating_sub(torn);
-                // Shortening a file gives back what was allocated behind its end.
-                current.reserved = 0;
                 rustix::fs::ftruncate(&current.file, current.end).map_err(failed)
             }
             Some(_) | None => Ok(()),

@@ -20,7 +20,7 @@ use rustix::thread::{
     CapabilitySet, capabilities, configure_capability_in_ambient_set, set_capabilities,
 };
 
-use super::{Failure, HELPER_ARG, Role, failed, isolate, release_pipes};
+use super::{Failure, HELPER_ARG, Role, failed, isolate, null, release_pipes};
 use crate::wire::{self, Stage};
 
 /// What the second stage needs, which executing a program takes from everyone but root.
@@ -85,14 +85,16 @@ fn write_own(name: &str, text: &str) -> io::Result<()> {
 
 fn start_inside() -> io::Result<ExitCode> {
     let control: OwnedFd = rustix::stdio::stdin().try_clone_to_owned()?;
+    // The second stage takes this one along to its own root, where there is none at first.
+    let null = null()?;
     let mut inside = Command::new("/proc/self/exe")
         .arg(HELPER_ARG)
         .arg(Role::Inside.as_str())
         .env_clear()
         .stdin(Stdio::from(control))
         .spawn()?;
-    release_pipes()?;
-    rustix::stdio::dup2_stdin(rustix::stdio::stdout())?;
+    rustix::stdio::dup2_stdin(&null)?;
+    release_pipes(&null)?;
     let status = inside.wait()?;
     Ok(if status.success() {
         ExitCode::SUCCESS

@@ -12,8 +12,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, open, openat, readlinkat,
-    symlinkat, unlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, mknodat, open, openat,
+    readlinkat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::mount::{
@@ -61,7 +61,7 @@ const PLAIN: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV);
 pub(super) struct PrivateRoot {
     old: OwnedFd,
     top: OwnedFd,
-    masks: [OwnedFd; 2],
+    masks: Masks,
     /// The file systems of its own, the only ones where mount points may be created.
     own: [u64; 2],
 }
@@ -93,7 +93,7 @@ impl PrivateRoot {
         ];
         let root = Self {
             old: open(OLD, DIRECTORY, Mode::empty())?,
-            masks: masks()?,
+            masks: Masks::make()?,
             top,
             own,
         };
@@ -163,9 +163,22 @@ impl PrivateRoot {
 
     /// Covers an object that was found inside.
     pub(super) fn cover(&self, found: OwnedFd) -> io::Result<()> {
-        let [file, directory] = &self.masks;
-        let is_directory = kind(&found)? == FileType::Directory;
-        bind(if is_directory { directory } else { file }, found)?;
+        let Masks {
+            file,
+            directory,
+            pipe,
+        } = &self.masks;
+        let mask = match kind(&found)? {
+            FileType::Directory => directory,
+            FileType::Fifo => pipe,
+            FileType::RegularFile
+            | FileType::Symlink
+            | FileType::Socket
+            | FileType::CharacterDevice
+            | FileType::BlockDevice
+            | FileType::Unknown => file,
+        };
+        bind(mask, found)?;
         Ok(())
     }
 
@@ -277,17 +290,28 @@ impl PrivateRoot {
     }
 }
 
-/// An unreadable file and an empty directory, which nobody can change once the root is read-only.
-fn masks() -> io::Result<[OwnedFd; 2]> {
-    mkdirat(CWD, MASKS, Mode::from(0o755))?;
-    let masks = open(MASKS, DIRECTORY, Mode::empty())?;
-    let create = OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::WRONLY;
-    openat(&masks, "file", create, Mode::empty())?;
-    mkdirat(&masks, "directory", Mode::from(0o555))?;
-    Ok([
-        openat(&masks, "file", HANDLE, Mode::empty())?,
-        openat(&masks, "directory", DIRECTORY, Mode::empty())?,
-    ])
+/// What covers hidden things: none can be opened but the directory, which is empty, and nobody can
+/// change them once the root is read-only.
+struct Masks {
+    file: OwnedFd,
+    directory: OwnedFd,
+    pipe: OwnedFd,
+}
+
+impl Masks {
+    fn make() -> io::Result<Self> {
+        mkdirat(CWD, MASKS, Mode::from(0o755))?;
+        let masks = open(MASKS, DIRECTORY, Mode::empty())?;
+        let create = OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::WRONLY;
+        openat(&masks, "file", create, Mode::empty())?;
+        mkdirat(&masks, "directory", Mode::from(0o555))?;
+        mknodat(&masks, "pipe", FileType::Fifo, Mode::empty(), 0)?;
+        Ok(Self {
+            file: openat(&masks, "file", HANDLE, Mode::empty())?,
+            directory: openat(&masks, "directory", DIRECTORY, Mode::empty())?,
+            pipe: openat(&masks, "pipe", HANDLE, Mode::empty())?,
+        })
+    }
 }
 
 pub(super) fn kind(handle: impl AsFd) -> rustix::io::Result<FileType> {

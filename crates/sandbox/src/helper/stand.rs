@@ -16,8 +16,9 @@ use super::filter::{Filter, Ipc};
 use super::guards::Guards;
 use super::private_root::PrivateRoot;
 use super::rights::{Allowed, Rights};
-use super::{Failure, capabilities};
+use super::{Failure, capabilities, loopback};
 use crate::boundary::{Access, Ground, Guarded, Root};
+use crate::config::Network;
 use crate::tier::{Layer, Tier};
 use crate::wire::Stage;
 
@@ -75,6 +76,9 @@ impl Stand {
         };
         let filter = Filter::compile(ground.network, ipc)
             .map_err(|error| Stage::Seccomp.failed(io::Error::other(error)))?;
+        if tier == Tier::Strict && ground.network != Network::None {
+            loopback::bring_up().map_err(|error| Stage::Network.failed(error))?;
+        }
         let root = (tier == Tier::Strict)
             .then(|| PrivateRoot::lay(ground).map_err(|error| Stage::Ground.failed(error)))
             .transpose()?;

@@ -14,6 +14,9 @@ use crate::tier::{Confinement, Layer, Tier};
 
 /// Landlock's version that keeps signals inside (landlock(7)).
 const SIGNAL_ABI: u8 = 6;
+/// How often a tier is tried before it counts as missing: a machine may be short of something for a
+/// moment.
+const ATTEMPTS: u32 = 3;
 /// Longest time that trying out a tier may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -78,7 +81,7 @@ impl Runner {
             .into_iter()
             .filter(|tier| (boundary.require..=boundary.prefer).contains(tier));
         for tier in allowed {
-            match self.probe(tier, boundary).await {
+            match self.try_out(tier, boundary).await {
                 Ok(confinement) if tier == Tier::Landlock => {
                     require_expressible(boundary, &confinement)?;
                     return Ok(tier);
@@ -93,8 +96,9 @@ impl Runner {
         }))
     }
 
-    /// What holds commands in `tier`, or why they cannot run there.
-    pub(super) async fn probe(
+    /// What holds commands in `tier`, or why they cannot run there; `boundary` gives the ground.
+    /// Tried out once for each tier.
+    pub async fn try_out(
         &self,
         tier: Tier,
         boundary: &Boundary,
@@ -106,12 +110,22 @@ impl Runner {
             Tier::None => &probes.none,
         };
         let answer = cell.get_or_init(|| async {
-            let tried = self.run_in(tier, trial(boundary), Next::Unknown, drop);
-            // The future is large, and this is rare.
-            let tried = Box::pin(tried).await;
-            tried.map(|outcome| outcome.confinement).map_err(Arc::new)
+            let mut tried = self.try_once(tier, boundary).await;
+            for _ in 1..ATTEMPTS {
+                if tried.is_ok() {
+                    break;
+                }
+                tried = self.try_once(tier, boundary).await;
+            }
+            tried.map_err(Arc::new)
         });
         answer.await.clone()
+    }
+
+    async fn try_once(&self, tier: Tier, boundary: &Boundary) -> Result<Confinement, RunError> {
+        let tried = self.run_in(tier, trial(boundary), Next::Unknown, drop);
+        // The future is large, and this is rare.
+        Box::pin(tried).await.map(|outcome| outcome.confinement)
     }
 }
 

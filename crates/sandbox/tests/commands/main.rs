@@ -4,6 +4,8 @@
     reason = "tests look at /proc to see what is left"
 )]
 
+mod developer;
+mod landlock;
 mod strict;
 mod support;
 

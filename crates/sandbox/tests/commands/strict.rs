@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -237,7 +237,7 @@ async fn protected_paths_are_hidden_or_read_only() {
         "mv .git y",
         "ln .env y",
         "echo x >> .git/config",
-        "mv .git/config y",
+        "mv .git/config y || rm -f y; test ! -e .git/config",
         "echo x > .git/y && mv .git/y .git/config; test -e .git/y && rm .git/y && false",
         "echo x > sub/.git/hooks/z",
         "echo x > sub/.git/config",
@@ -284,6 +284,9 @@ async fn names_that_do_not_exist_yet_cannot_be_made_and_leave_nothing() {
                 (".bashrc", Guard::Hidden),
                 (".ssh", Guard::Hidden),
                 (".vscode/tasks.json", Guard::ReadOnly),
+                (".vscode/mcp.json", Guard::ReadOnly),
+                (".vscode/deep/er", Guard::ReadOnly),
+                (".vscode/launch.json", Guard::ReadOnly),
             ]);
         });
         let outcome = run(spec).await;
@@ -296,23 +299,15 @@ async fn names_that_do_not_exist_yet_cannot_be_made_and_leave_nothing() {
 #[tokio::test]
 async fn what_a_command_puts_beside_a_protected_name_stays() {
     let root = workspace();
-    let script = "echo x > .vscode/extensions.json";
+    fs::create_dir(root.path().join(".vscode")).unwrap();
+    let script = "echo x > .vscode/extensions.json; echo x > .vscode/tasks.json";
     let spec = with_ground(within(sh(script), root.path()), |ground| {
         ground.names = names(&[(".vscode/tasks.json", Guard::ReadOnly)]);
     });
-    let outcome = run(spec).await;
-    assert_eq!(outcome.status, Status::Exited(0), "{}", printed(&outcome));
-    let left: Vec<_> = inventory(root.path())
-        .into_iter()
-        .map(|(path, mode, _)| {
-            (
-                path.strip_prefix(root.path()).unwrap().to_owned(),
-                mode & 0o7000,
-            )
-        })
-        .collect();
-    let expect = [".vscode", ".vscode/extensions.json"];
-    assert_eq!(left, expect.map(|name| (PathBuf::from(name), 0)));
+    run(spec).await;
+    let left = inventory(root.path()).into_iter().map(|(path, ..)| path);
+    let expect = [".vscode", ".vscode/extensions.json"].map(|name| root.path().join(name));
+    assert_eq!(left.collect::<Vec<_>>(), expect);
 }
 
 #[tokio::test]
@@ -320,15 +315,15 @@ async fn commands_at_once_keep_each_others_names_and_what_was_left_is_removed() 
     let root = workspace();
     // As a helper leaves it that was killed.
     let stale = root.path().join(".bashrc");
-    fs::create_dir(&stale).unwrap();
-    fs::set_permissions(&stale, fs::Permissions::from_mode(0o1500)).unwrap();
+    let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::from(0o1000));
+    rustix::fs::mknodat(rustix::fs::CWD, &stale, kind, mode, 0).unwrap();
     let spec = |script: &str| {
         with_ground(within(sh(script), root.path()), |ground| {
             ground.names = names(&[(".bashrc", Guard::Hidden)]);
         })
     };
     let runner = runner();
-    let attempt = "sleep 0.2; rmdir .bashrc; echo x > .bashrc; test -d .bashrc && echo held";
+    let attempt = "sleep 0.2; rm -f .bashrc; echo x > .bashrc; test -p .bashrc && echo held";
     let (long, short) = tokio::join!(
         runner.run(spec(attempt), drop),
         runner.run(spec("echo held"), drop)
@@ -424,4 +419,28 @@ async fn a_fork_bomb_and_a_memory_hog_end_in_it() {
     assert_eq!(alive_with(&mark), Vec::<i32>::new());
     let hog = "python3 -c 'bytearray(64 << 30)' 2>/dev/null && echo open || echo held";
     assert_held(&run(sh(hog)).await, "64 GiB");
+}
+
+#[tokio::test]
+async fn reaches_its_own_loopback_and_not_the_hosts() {
+    let host = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = host.local_addr().unwrap().port();
+    let script = format!(
+        "python3 -c 'import socket as s\n\
+         own = s.create_server((\"127.0.0.1\", 0))\n\
+         s.create_connection(own.getsockname()).close()\n\
+         print(\"own\")\n\
+         s.create_connection((\"127.0.0.1\", {port}), 1)' 2>/dev/null; echo held"
+    );
+    let spec = with_ground(sh(&script), |ground| ground.network = Network::Loopback);
+    assert_eq!(printed(&run(spec).await), "own\nheld\n");
+}
+
+#[tokio::test]
+async fn a_root_of_everything_is_refused() {
+    let mut spec = sh("true");
+    spec.boundary
+        .roots
+        .push(open_root(Path::new("/"), Access::ReadWrite));
+    runner().run(spec, drop).await.unwrap_err();
 }

@@ -25,7 +25,8 @@ pub(crate) fn runner_with(config: &SandboxConfig) -> Runner {
     Runner::with_helper(config, HELPER.into()).unwrap()
 }
 
-const HELPER: &str = env!("CARGO_BIN_EXE_sandbox-test-helper");
+/// The binary of the helper.
+pub(crate) const HELPER: &str = env!("CARGO_BIN_EXE_sandbox-test-helper");
 
 /// Drops root's rights from the calling thread and from those that it starts.
 pub(crate) fn become_plain_user() {

@@ -4,7 +4,7 @@ use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::resolve::Identity;
+use super::resolve::{Identity, place_of};
 use super::{Intent, RootsError};
 use crate::names::matches_glob;
 
@@ -150,7 +150,9 @@ impl Rules {
         rules: impl IntoIterator<Item = ProtectedPath>,
         exceptions: &[String],
     ) -> Result<Self, RootsError> {
-        let rules = rules.into_iter().map(Rule::new).collect::<Result<_, _>>()?;
+        let written: Vec<Rule> = rules.into_iter().map(Rule::new).collect::<Result<_, _>>()?;
+        let real: Vec<Rule> = written.iter().flat_map(Rule::without_links).collect();
+        let rules = written.into_iter().chain(real).collect();
         let exceptions = exceptions.iter().map(|name| fold(name)).collect();
         Ok(Self { rules, exceptions })
     }
@@ -263,6 +265,32 @@ impl Rule {
             path: self.text.clone(),
             access: self.protection,
         }
+    }
+}
+
+impl Rule {
+    /// The rule for where its path leads now, and for its name where its directory does: paths
+    /// are judged without links.
+    fn without_links(&self) -> Vec<Self> {
+        let Some((directory, name)) = self.text.rsplit_once('/').filter(|_| self.from_top) else {
+            return Vec::new();
+        };
+        let whole = place_of(Path::new(&self.text));
+        let beside = place_of(Path::new(directory)).map(|directory| directory.join(name));
+        let paths = [whole, beside].into_iter().flatten();
+        let other = paths.filter(|path| path.parent().is_some() && path != Path::new(&self.text));
+        other
+            .map(|path| Self {
+                text: self.text.clone(),
+                from_top: true,
+                names: path
+                    .iter()
+                    .skip(1)
+                    .map(|name| fold(&name.to_string_lossy()))
+                    .collect(),
+                protection: self.protection,
+            })
+            .collect()
     }
 }
 

@@ -63,6 +63,12 @@ fn own_link(handle: impl AsFd) -> String {
     format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd())
 }
 
+/// The path without links of what `path` names now.
+pub(super) fn place_of(path: &Path) -> Option<PathBuf> {
+    let handle = rustix::fs::openat(CWD, path, HANDLE, Mode::empty()).ok()?;
+    real_path(&handle).ok()
+}
+
 /// What makes an object itself: device and inode number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Identity {

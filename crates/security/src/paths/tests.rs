@@ -294,6 +294,37 @@ fn refuses_hard_links_to_protected_files_only() {
 }
 
 #[test]
+fn a_protected_path_holds_where_its_links_lead() {
+    let tree = Tree::new();
+    symlink("w", tree.path("way")).unwrap();
+    symlink("w/file", tree.path("alias")).unwrap();
+    let check = |rule: &str, given: &str| {
+        let rule = tree.text(rule);
+        let config = FilesConfig {
+            roots: vec![RootConfig {
+                path: "w".into(),
+                access: Access::ReadWrite,
+            }],
+            extra_protected: vec![ProtectedPath {
+                path: rule.clone(),
+                access: Protection::ReadWrite,
+            }],
+            ..FilesConfig::default()
+        };
+        let roots = build(config, tree.directory.path()).unwrap();
+        let error = roots.confine_target(given).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!("`{given}` is protected by the rule `{rule}`")
+        );
+    };
+    check("way/file", "file");
+    check("way/missing", "missing");
+    check("way/fil*", "file");
+    check("alias", "file");
+}
+
+#[test]
 fn a_read_only_root_inside_a_writable_one_holds() {
     let tree = Tree::new();
     symlink("ro", tree.path("w/way")).unwrap();

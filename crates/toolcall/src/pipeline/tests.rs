@@ -96,11 +96,18 @@ impl Tool for Touching {
     }
 }
 
+fn policy(version: &str, rate: &RateConfig) -> Policy {
+    Policy {
+        version: version.into(),
+        catalog: Catalog::default().with(Counting::default()).with(Touching),
+        limiter: Arc::new(Limiter::build(rate)),
+    }
+}
+
 fn pipeline(config: PipelineConfig, rate: &RateConfig) -> Pipeline {
-    let catalog = Catalog::default().with(Counting::default()).with(Touching);
     let replies = reply_cache(&CacheConfig::default());
     let sanitiser = Sanitiser::new(Redactor::default(), 1 << 20);
-    Pipeline::new(config, catalog, Limiter::build(rate), replies, sanitiser)
+    Pipeline::new(config, policy("one", rate), replies, sanitiser)
 }
 
 fn plain() -> Pipeline {
@@ -119,6 +126,28 @@ async fn ask(pipeline: &Pipeline, name: &str, arguments: Value, call: &Call) -> 
 
 fn someone() -> Call {
     Call::unwatched(Caller::new("someone"))
+}
+
+#[tokio::test]
+async fn a_call_keeps_to_its_policy_and_the_next_one_takes_the_new() {
+    let pipeline = plain();
+    let call = someone();
+    ask(&pipeline, "counting", json!({}), &call).await;
+    ask(&pipeline, "counting", json!({ "act": "fail" }), &call).await;
+    let hanging = ask(&pipeline, "counting", json!({ "act": "hang" }), &call);
+    let replacing = async {
+        pipeline.replace(policy("two", &RateConfig::default()));
+        assert_eq!(&*pipeline.policy().version, "two");
+        let fresh = ask(&pipeline, "counting", json!({}), &someone()).await;
+        assert_eq!(
+            fresh,
+            json!({ "runs": 1 }),
+            "a reply of the policy before was served"
+        );
+        call.cancelled.cancel();
+    };
+    let (hung, ()) = tokio::join!(hanging, replacing);
+    assert_eq!(hung, json!("cancelled"));
 }
 
 #[tokio::test]

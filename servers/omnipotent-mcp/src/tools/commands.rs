@@ -1,6 +1,7 @@
 //! Tools that run commands.
 
 pub mod execute_command;
+mod hint;
 mod output;
 
 use std::io;

@@ -10,10 +10,13 @@ use mcp_sandbox::{
 use mcp_security::commands::{AllowedCommand, CommandPolicy, VettedEnvironment};
 use mcp_security::paths::Roots;
 use mcp_toolcall::bounded::{Int, List, Text};
-use mcp_toolcall::{Caching, Call, Change, Code, Effects, Reach, Tool, ToolError, ToolSpec, Topic};
+use mcp_toolcall::{
+    Caching, Call, Change, Code, Effects, Reach as Reaches, Tool, ToolError, ToolSpec, Topic,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::hint::{Reach, infer};
 use super::output::{Shown, show};
 use super::{explain_denied, explain_run, explain_variable};
 use crate::enclosure::Enclosure;
@@ -116,6 +119,10 @@ pub struct Reply {
     duration_ms: u64,
     /// What confined the command.
     sandbox: Sandbox,
+    /// Why it may have failed and what would allow it, inferred from what it printed; left out when
+    /// nothing points at the sandbox.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
 }
 
 /// What confined a command.
@@ -153,7 +160,7 @@ impl Tool for ExecuteCommand {
                   answers, not errors; for large output redirect to a file and read that.",
         effects: Effects {
             change: Change::Destructive,
-            reach: Reach::World,
+            reach: Reaches::World,
         },
         caching: Caching::Writes {
             topic: Topic("processes"),
@@ -191,6 +198,7 @@ impl Tool for ExecuteCommand {
             .map_err(io::Error::other)
             .flatten()
             .map_err(|source| explain_run(RunError::Directory { source }))?;
+        let reach = Reach::of(&boundary);
         let (program, args) = plan.command.into_parts();
         let spec = CommandSpec {
             program,
@@ -211,7 +219,7 @@ impl Tool for ExecuteCommand {
             call.progress.report(elapsed.as_secs_f64(), total, message);
         };
         let outcome = self.runner.run(spec, report).await.map_err(explain_run)?;
-        prepare(outcome, call.reply_budget).await
+        prepare(outcome, reach, call.reply_budget).await
     }
 }
 
@@ -258,20 +266,20 @@ impl ExecuteCommand {
 }
 
 /// Turns an outcome into a reply of at most `budget` bytes on the wire.
-async fn prepare(outcome: Outcome, budget: usize) -> Result<Reply, ToolError> {
+async fn prepare(outcome: Outcome, reach: Reach, budget: usize) -> Result<Reply, ToolError> {
     let bytes =
         [&outcome.stdout, &outcome.stderr].map(|stream| stream.head.len() + stream.tail.len());
     if bytes.iter().sum::<usize>() <= INLINE_BYTES {
-        return Ok(reply(outcome, budget));
+        return Ok(reply(outcome, &reach, budget));
     }
-    tokio::task::spawn_blocking(move || reply(outcome, budget))
+    tokio::task::spawn_blocking(move || reply(outcome, &reach, budget))
         .await
         .map_err(|source| {
             ToolError::new(Code::Internal, "the output could not be prepared").with_source(source)
         })
 }
 
-fn reply(outcome: Outcome, budget: usize) -> Reply {
+fn reply(outcome: Outcome, reach: &Reach, budget: usize) -> Reply {
     let [stdout, stderr] = show([&outcome.stdout, &outcome.stderr], budget);
     let Shown {
         text: stdout,
@@ -285,12 +293,17 @@ fn reply(outcome: Outcome, budget: usize) -> Reply {
         Status::Exited(code) => (Some(code), None),
         Status::Signaled(signal) => (None, Some(signal)),
     };
+    let success = returncode == Some(0) && !outcome.timed_out;
+    let hint = (!success)
+        .then(|| infer(&stdout, &stderr, &outcome.confinement, reach))
+        .flatten();
     Reply {
         returncode,
         signal,
         stdout,
         stderr,
-        success: returncode == Some(0) && !outcome.timed_out,
+        hint,
+        success,
         timed_out: outcome.timed_out,
         truncated: stdout_cut_bytes > 0 || stderr_cut_bytes > 0,
         stdout_cut_bytes,

@@ -1,6 +1,7 @@
 //! Whether the server and its machine are well.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mcp_audit::{Audit, Status};
@@ -16,6 +17,7 @@ use super::get_metrics::HttpNumbers;
 use super::{Caches, CachesReport};
 use crate::enclosure::Enclosure;
 use crate::host::Host;
+use crate::policy::{Freshness, Standing};
 use crate::server::confinement;
 
 /// A share above this, in percent, is a reason to look.
@@ -40,6 +42,10 @@ pub struct HealthCheck {
     pub audit: Audit,
     /// When the server started.
     pub started: Instant,
+    /// Which policy is in force.
+    pub policy: Arc<str>,
+    /// How the configuration on disk stands to it.
+    pub standing: Standing,
 }
 
 /// No arguments.
@@ -113,8 +119,8 @@ impl Tool for HealthCheck {
         name: "health_check",
         title: "Health check",
         summary: "Whether the server and its machine are well: CPU, memory and disk below 95 %, \
-                  which sandbox tier is in force, which file roots are configured, whether \
-                  calls are recorded, outgoing HTTP. \
+                  which sandbox tier is in force, which file roots are configured, which version of \
+                  the policy is in force, whether calls are recorded, outgoing HTTP. \
                   `degraded` names what to look at; calls are served either way.",
         effects: Effects::READ,
         caching: Caching::None,
@@ -139,6 +145,7 @@ impl Tool for HealthCheck {
             self.disks().await,
             self.sandbox().await,
             self.files(),
+            self.policy(),
             self.audit(),
             check(
                 "egress",
@@ -246,9 +253,28 @@ impl HealthCheck {
             .collect();
         if roots.is_empty() {
             let detail = "no file root is configured: file calls are refused; set files.roots";
-            return check("policy", false, detail.to_owned());
+            return check("files", false, detail.to_owned());
         }
-        check("policy", true, format!("file roots: {}", roots.join(", ")))
+        check("files", true, format!("file roots: {}", roots.join(", ")))
+    }
+
+    fn policy(&self) -> Check {
+        let version = &self.policy;
+        match &*self.standing.now() {
+            Freshness::Current => check("policy", true, format!("version {version}")),
+            Freshness::NeedsRestart(sections) => {
+                let sections = sections.join(", ");
+                let detail = format!("version {version}; changed, and needs a restart: {sections}");
+                check("policy", false, detail)
+            }
+            Freshness::Refused => {
+                let detail = format!(
+                    "version {version}; the configuration was changed and cannot be used, so that \
+                     this version stays in force; the log says why"
+                );
+                check("policy", false, detail)
+            }
+        }
     }
 }
 

@@ -1,0 +1,237 @@
+//! From a configuration to a policy, at start and whenever the configuration changes.
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use mcp_audit::Audit;
+use mcp_metrics::{Recorder, Reload};
+use mcp_ratelimit::Limiter;
+use mcp_sandbox::Runner;
+use mcp_security::files::Digest;
+use mcp_security::paths::{ProtectedPath, Surroundings, home_directories};
+use mcp_serve::Occasion;
+use mcp_toolcall::{Pipeline, Policy, ReplyCache};
+use serde_json::{Map, Value};
+
+use crate::Config;
+use crate::enclosure::Enclosure;
+use crate::host::Host;
+use crate::server::{BuildError, Start};
+use crate::tools::{self, Parts};
+
+/// Sections that a running server takes over when they change; the others need a restart.
+const LIVE: [&str; 8] = [
+    "commands",
+    "egress",
+    "environment",
+    "files",
+    "processes",
+    "rate",
+    "sandbox",
+    "scrape",
+];
+/// Hexadecimal digits of a policy's version.
+const VERSION_DIGITS: usize = 12;
+
+/// Reads the configuration anew.
+pub type Load = dyn Fn() -> Result<Config, Box<dyn Error + Send + Sync>> + Send + Sync;
+
+/// What stays when the policy changes.
+#[derive(Debug)]
+pub(crate) struct Lasting {
+    pub(crate) start: Start,
+    /// Rules that keep the server's own files out of reach.
+    pub(crate) own: Vec<ProtectedPath>,
+    pub(crate) host: Host,
+    pub(crate) recorder: Recorder,
+    pub(crate) audit: Audit,
+    pub(crate) replies: ReplyCache,
+    pub(crate) started: Instant,
+    pub(crate) standing: Standing,
+}
+
+/// A policy, and what holds its commands.
+pub(crate) struct Made {
+    pub(crate) policy: Policy,
+    pub(crate) runner: Runner,
+    pub(crate) enclosure: Enclosure,
+}
+
+/// How the configuration on disk stands to what is in force. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Standing(Arc<ArcSwap<Freshness>>);
+
+/// How the configuration on disk stands to what is in force.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Freshness {
+    /// It is in force.
+    #[default]
+    Current,
+    /// Its policy is in force; these sections need a restart.
+    NeedsRestart(Vec<String>),
+    /// It cannot be used, so the policy before it is in force.
+    Refused,
+}
+
+impl Standing {
+    /// How it is now.
+    pub fn now(&self) -> Arc<Freshness> {
+        self.0.load_full()
+    }
+
+    fn set(&self, freshness: Freshness) {
+        self.0.store(Arc::new(freshness));
+    }
+}
+
+impl Lasting {
+    /// The policy that a configuration asks for.
+    pub(crate) fn policy(
+        &self,
+        mut config: Config,
+        before: Option<&Policy>,
+    ) -> Result<Made, BuildError> {
+        let version: Arc<str> = version(&config, &self.start).into();
+        config
+            .files
+            .extra_protected
+            .extend(self.own.iter().cloned());
+        let environment = &self.start.environment;
+        let home = environment.iter().find(|(name, _)| name == "HOME");
+        let homes = home_directories(&self.start.passwd, home.map(|(_, home)| home.as_os_str()));
+        let around = Surroundings {
+            working_directory: &self.start.working_directory,
+            homes: &homes,
+        };
+        let limiter = match before.map(|before| &before.limiter) {
+            Some(limiter) if *limiter.config() == config.rate => Arc::clone(limiter),
+            _ => Arc::new(Limiter::build(&config.rate)),
+        };
+        let roots = config.files.build(&around)?;
+        let runner = Runner::build(&config.sandbox)?;
+        let home = home.map(|(_, home)| Path::new(home));
+        let enclosure = Enclosure::new(&config.sandbox, &roots, home);
+        let catalog = tools::catalog(Parts {
+            roots,
+            enclosure: enclosure.clone(),
+            commands: config.commands.build(environment.clone())?,
+            runner: runner.clone(),
+            egress: config.egress.build()?,
+            processes: config.processes.build()?,
+            environment: config.environment.build()?,
+            variables: environment.iter().cloned().collect(),
+            scrape: config.scrape,
+            policy: Arc::clone(&version),
+            lasting: self,
+        });
+        let policy = Policy {
+            version,
+            catalog,
+            limiter,
+        };
+        Ok(Made {
+            policy,
+            runner,
+            enclosure,
+        })
+    }
+}
+
+/// A short hash of all that decides about calls: equal versions are equal policies.
+pub fn version(config: &Config, start: &Start) -> String {
+    let mut decisive = sections(config);
+    decisive.retain(|name, _| LIVE.contains(&name.as_str()));
+    // Roots may be relative, and the default root is where the server was started.
+    let place = start.working_directory.to_string_lossy().into_owned();
+    decisive.insert("working_directory".to_owned(), place.into());
+    // The built-in rules come with the program.
+    decisive.insert("program".to_owned(), env!("CARGO_PKG_VERSION").into());
+    let mut canonical = Value::Object(decisive);
+    canonical.sort_all_objects();
+    let mut version = Digest::of(canonical.to_string().as_bytes()).to_string();
+    version.truncate(VERSION_DIGITS);
+    version
+}
+
+fn sections(config: &Config) -> Map<String, Value> {
+    match serde_json::to_value(config) {
+        Ok(Value::Object(sections)) => sections,
+        Ok(_) | Err(_) => Map::new(),
+    }
+}
+
+/// Puts changed configurations in force.
+pub(crate) struct Renewal {
+    pub(crate) lasting: Arc<Lasting>,
+    pub(crate) pipeline: Arc<Pipeline>,
+    /// The configuration that the server was started with.
+    pub(crate) started_with: Map<String, Value>,
+    pub(crate) load: Box<Load>,
+}
+
+impl Renewal {
+    pub(crate) fn started_with(config: &Config) -> Map<String, Value> {
+        sections(config)
+    }
+
+    /// Reads the configuration and puts its policy in force as a whole, or leaves all as it is.
+    pub(crate) fn renew(&self, occasion: Occasion) {
+        match self.try_renew(occasion) {
+            Ok(outcome) => mcp_metrics::policy_reload(outcome),
+            Err(error) => {
+                mcp_metrics::policy_reload(Reload::Refused);
+                self.lasting.standing.set(Freshness::Refused);
+                let in_force = &*self.pipeline.policy().version;
+                let error = &*error;
+                tracing::error!(
+                    error,
+                    in_force,
+                    "the configuration is refused; nothing changed"
+                );
+            }
+        }
+    }
+
+    fn try_renew(&self, occasion: Occasion) -> Result<Reload, Box<dyn Error + Send + Sync>> {
+        let config = (self.load)()?;
+        let before = self.pipeline.policy();
+        let restart = self.needs_restart(&config);
+        let is_same = *before.version == version(&config, &self.lasting.start);
+        // Asked for, equal policies are built anew: roots are opened and files read again.
+        let made = if is_same && occasion == Occasion::FileChanged {
+            None
+        } else {
+            Some(self.lasting.policy(config, Some(&before))?)
+        };
+        // First, so that whoever sees the new policy sees how the file stands to it.
+        if restart.is_empty() {
+            self.lasting.standing.set(Freshness::Current);
+        } else {
+            tracing::warn!(sections = restart.join(", "), "changes need a restart");
+            self.lasting.standing.set(Freshness::NeedsRestart(restart));
+        }
+        let Some(Made { policy, .. }) = made else {
+            return Ok(Reload::Unchanged);
+        };
+        let version = Arc::clone(&policy.version);
+        self.pipeline.replace(policy);
+        mcp_metrics::policy_in_force(&version);
+        tracing::info!(
+            version = &*version,
+            before = &*before.version,
+            "policy in force"
+        );
+        Ok(Reload::Applied)
+    }
+
+    fn needs_restart(&self, config: &Config) -> Vec<String> {
+        let now = sections(config);
+        let names = now.iter().filter(|(name, section)| {
+            !LIVE.contains(&name.as_str()) && self.started_with.get(*name) != Some(section)
+        });
+        names.map(|(name, _)| name.clone()).collect()
+    }
+}
