@@ -3,10 +3,11 @@
 
 use std::env;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
@@ -80,14 +81,14 @@ impl Stage {
 
     /// The server's binary, where its user can execute it.
     pub(crate) fn server(&self) -> PathBuf {
+        static COPY: OnceLock<PathBuf> = OnceLock::new();
         let binary = binary();
         if self.user.is_none() || is_public(&binary) {
             return binary;
         }
-        let copy = self.path("server");
-        fs::copy(&binary, &copy).expect("a copy of the server");
-        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("an executable copy");
-        copy
+        // Made before this process starts another, which would inherit the descriptor that writes
+        // it, so that the copy could not be executed yet.
+        COPY.get_or_init(|| public_copy(&binary)).clone()
     }
 
     /// Gives a path to the server's user.
@@ -115,6 +116,20 @@ fn binary() -> PathBuf {
         binary.display()
     );
     binary
+}
+
+/// A copy that everybody may execute; one for each build, whoever makes it first.
+fn public_copy(binary: &Path) -> PathBuf {
+    let built = fs::metadata(binary).expect("the binary is there");
+    let name = format!("mcp-tests-server-{}-{}", built.mtime(), built.mtime_nsec());
+    let copy = env::temp_dir().join(&name);
+    if !copy.exists() {
+        let draft = env::temp_dir().join(format!("{name}.{}", std::process::id()));
+        fs::copy(binary, &draft).expect("a copy of the server");
+        fs::set_permissions(&draft, fs::Permissions::from_mode(0o755)).expect("its mode");
+        fs::rename(&draft, &copy).expect("the copy in its place");
+    }
+    copy
 }
 
 /// Whether everybody may execute the file and pass through the directories above it.

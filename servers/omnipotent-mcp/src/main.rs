@@ -82,7 +82,7 @@ fn serve(cli: &Cli, config: Config, config_file: Option<PathBuf>) -> anyhow::Res
             let commands = config.commands.clone().build(Vec::new())?;
             commands.check_built_in()?;
         }
-        let server = Server::build(config, surroundings(config_file, missing_token)?)?;
+        let server = Server::build(config, surroundings(config_file.clone(), missing_token)?)?;
         if let Some(Command::Reference) = cli.command {
             let policy = server.pipeline().policy();
             let mut reference = mcp_serve::reference::<Config>(&policy.catalog, ENVIRONMENT_PREFIX);
@@ -102,8 +102,15 @@ fn serve(cli: &Cli, config: Config, config_file: Option<PathBuf>) -> anyhow::Res
                 "the configuration is valid\ncommands run in the sandbox tier `{tier}`\n"
             ));
         }
-        let cli = cli.clone();
-        let load = move || Ok(configure(&cli)?.0.config);
+        let (cli, started_with) = (cli.clone(), config_file);
+        let load = move || {
+            let (loaded, file) = configure(&cli)?;
+            // A default file that is gone would put the defaults in force.
+            if let Some(gone) = started_with.as_deref().filter(|_| file.is_none()) {
+                return Err(format!("{} is gone", gone.display()).into());
+            }
+            Ok(loaded.config)
+        };
         let outcome = server.run(Box::new(load)).await;
         outcome.map_err(anyhow::Error::from)
     });

@@ -89,6 +89,20 @@ fn a_file_that_cannot_be_used_leaves_the_policy_in_force() {
 }
 
 #[test]
+fn a_default_file_that_is_gone_leaves_the_policy_in_force() {
+    let file = "home/config/omnipotent-mcp/config.toml";
+    let setup = Setup::unlimited();
+    setup.stage.directory("home/config/omnipotent-mcp");
+    setup.stage.file(file, NO_TRUE);
+    let mut server = setup.stdio(Era::Modern);
+    assert!(!runs(&mut server));
+    std::fs::remove_file(server.stage.path(file)).unwrap();
+    server.process.signal(Signal::HUP);
+    until("the refusal", || policy(&mut server).0 == "warning");
+    assert!(!runs(&mut server));
+}
+
+#[test]
 fn a_hangup_has_the_configuration_read_again() {
     let server = Setup::default().configuration("# empty\n").http();
     server.process.signal(Signal::HUP);

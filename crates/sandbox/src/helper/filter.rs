@@ -74,13 +74,17 @@ const REFUSED: &[i64] = &[
 const SHARED: &[i64] = &[
     libc::SYS_shmget,
     libc::SYS_shmat,
+    libc::SYS_shmctl,
     libc::SYS_semget,
+    libc::SYS_semctl,
     libc::SYS_semop,
     libc::SYS_semtimedop,
     libc::SYS_msgget,
+    libc::SYS_msgctl,
     libc::SYS_msgsnd,
     libc::SYS_msgrcv,
     libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
 ];
 
 /// Flags of clone(2) and unshare(2) that make namespaces.
@@ -98,6 +102,9 @@ const NAMESPACES: [i32; 8] = [
 
 /// Requests that write into a terminal's input (`ioctl_tty`(2)).
 const TERMINAL: [u64; 2] = [libc::TIOCSTI, libc::TIOCLINUX];
+
+/// The bits of a socket's type that are no flags (`SOCK_TYPE_MASK`, linux/net.h).
+const SOCKET_KIND: u64 = 0xf;
 
 /// Where the IPC objects are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,7 +177,8 @@ fn refused(ipc: Ipc) -> Result<Rules, BackendError> {
     Ok(rules)
 }
 
-/// Sockets of other families than the network allows; a connected pair reaches nobody else.
+/// Sockets of other families than the network allows. A connected pair of streams reaches nobody
+/// else; one of datagrams could send to any socket that has a name.
 fn sockets(network: Network) -> Result<Rules, BackendError> {
     let family = |families: &[i32]| {
         let others = families
@@ -187,11 +195,12 @@ fn sockets(network: Network) -> Result<Rules, BackendError> {
             libc::AF_NETLINK,
         ])?,
     };
-    Ok([
-        (libc::SYS_socket, allowed),
-        (libc::SYS_socketpair, family(&[libc::AF_UNIX])?),
-    ]
-    .into())
+    let mut pairs = family(&[libc::AF_UNIX])?;
+    for kind in [libc::SOCK_DGRAM, libc::SOCK_RAW] {
+        let kind = u64::from(kind.unsigned_abs());
+        pairs.push(rule([(1, Width::Dword, Is::MaskedEq(SOCKET_KIND), kind)])?);
+    }
+    Ok([(libc::SYS_socket, allowed), (libc::SYS_socketpair, pairs)].into())
 }
 
 fn rule(

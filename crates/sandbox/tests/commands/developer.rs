@@ -8,7 +8,7 @@ use mcp_sandbox::{
     Boundary, CommandSpec, Ground, Guard, Guarded, GuardedName, Runner, SandboxConfig, Status, Tier,
 };
 
-use crate::support::{HELPER, become_plain_user, printed, runner, sh, within};
+use crate::support::{become_plain_user, helper, printed, runner, sh, within};
 
 /// Tool, what it needs to be there, and a script that prints `works` in the end.
 const TOOLS: [(&str, &str); 13] = [
@@ -217,7 +217,7 @@ async fn cargo_builds_and_runs_offline() {
     let mut ground = Ground::clone(&spec.boundary.ground);
     ground.readable.push(toolchain.to_owned());
     spec.boundary.ground = Arc::new(ground);
-    let runner = Runner::with_helper(&SandboxConfig::default(), HELPER.into()).unwrap();
+    let runner = Runner::with_helper(&SandboxConfig::default(), helper()).unwrap();
     let outcome = runner.run(spec, drop).await.unwrap();
     assert_eq!(outcome.status, Status::Exited(0), "{}", printed(&outcome));
     assert_eq!(

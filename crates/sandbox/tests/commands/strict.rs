@@ -385,6 +385,7 @@ async fn has_no_way_to_the_kernel_that_tools_do_not_need() {
         // getpid by its x32 number.
         "python3 -c 'import ctypes as c; exit(c.CDLL(None).syscall(0x40000027) < 0)'",
         "python3 -c 'import os, fcntl; m, s = os.openpty(); fcntl.ioctl(s, 0x5412, b\"x\")'",
+        "python3 -c 'import socket as s; s.socketpair(s.AF_UNIX, s.SOCK_DGRAM)'",
         "echo x > /proc/sysrq-trigger",
         "echo x > /proc/sys/kernel/hostname",
         "cat /proc/1/environ",

@@ -1,7 +1,10 @@
 //! Commands to run, and a look at what they leave behind.
 #![expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]
 
-use std::path::Path;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -22,14 +25,32 @@ pub(crate) fn runner() -> Runner {
 
 pub(crate) fn runner_with(config: &SandboxConfig) -> Runner {
     become_plain_user();
-    Runner::with_helper(config, HELPER.into()).unwrap()
+    Runner::with_helper(config, helper()).unwrap()
 }
 
-/// The binary of the helper.
-pub(crate) const HELPER: &str = env!("CARGO_BIN_EXE_sandbox-test-helper");
+/// The binary of the helper, where everybody may execute it: one copy for each build.
+pub(crate) fn helper() -> PathBuf {
+    static COPY: OnceLock<PathBuf> = OnceLock::new();
+    let copy = || {
+        let binary = Path::new(env!("CARGO_BIN_EXE_sandbox-test-helper"));
+        let built = fs::metadata(binary).unwrap();
+        let name = format!("mcp-tests-helper-{}-{}", built.mtime(), built.mtime_nsec());
+        let copy = std::env::temp_dir().join(&name);
+        if !copy.exists() {
+            let draft = std::env::temp_dir().join(format!("{name}.{}", std::process::id()));
+            fs::copy(binary, &draft).unwrap();
+            fs::set_permissions(&draft, fs::Permissions::from_mode(0o755)).unwrap();
+            fs::rename(&draft, &copy).unwrap();
+        }
+        copy
+    };
+    COPY.get_or_init(copy).clone()
+}
 
 /// Drops root's rights from the calling thread and from those that it starts.
 pub(crate) fn become_plain_user() {
+    // Only root may be able to read where it was built.
+    helper();
     if rustix::process::geteuid().is_root() {
         let (user, group) = (Uid::from_raw(USER), Gid::from_raw(USER));
         set_thread_groups(&[]).unwrap();
@@ -96,11 +117,11 @@ pub(crate) fn mark() -> String {
 
 /// Running processes with `mark` among their arguments.
 pub(crate) fn alive_with(mark: &str) -> Vec<i32> {
-    std::fs::read_dir("/proc")
+    fs::read_dir("/proc")
         .unwrap()
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok())
         .filter(|pid| {
-            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             String::from_utf8_lossy(&line).contains(mark)
         })
         .collect()
