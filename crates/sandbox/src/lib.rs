@@ -14,9 +14,10 @@
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::time::Duration;
-//! use mcp_sandbox::{CommandSpec, Runner, SandboxConfig, WorkingDirectory};
+//! use mcp_sandbox::{Boundary, CommandSpec, Runner, SandboxConfig, WorkingDirectory};
 //!
-//! let runner = Runner::build(&SandboxConfig::default())?;
+//! let config = SandboxConfig::default();
+//! let runner = Runner::build(&config)?;
 //! let spec = CommandSpec {
 //!     program: "/bin/echo".to_owned(),
 //!     args: vec!["hello".to_owned()],
@@ -25,6 +26,7 @@
 //!     stdin: Vec::new(),
 //!     timeout: Duration::from_secs(5),
 //!     output_cap_bytes: 64 * 1024,
+//!     boundary: Boundary::closed(&config, None),
 //! };
 //! let outcome = runner.run(spec, |progress| drop(progress)).await?;
 //! assert_eq!(outcome.stdout.head, b"hello\n");
