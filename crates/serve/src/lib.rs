@@ -7,6 +7,7 @@
 //! A server's `main` builds its pipeline and hands it to [`run()`]:
 //!
 //! ```no_run
+//! # use std::sync::Arc;
 //! # async fn example(pipeline: mcp_toolcall::Pipeline) -> Result<(), mcp_serve::ServeError> {
 //! use mcp_serve::{Access, Identity, MissingToken, ServeConfig, Stop};
 //!
@@ -20,7 +21,8 @@
 //! let config = ServeConfig::default();
 //! let access = Access::prepare(identity.name, &config, &[], MissingToken::Make)?;
 //! let recorder = mcp_metrics::Recorder::new(identity.version);
-//! mcp_serve::run(identity, config, access, (pipeline, recorder), Stop::on_signals()?).await
+//! let served = (Arc::new(pipeline), recorder);
+//! mcp_serve::run(identity, config, access, served, Stop::on_signals()?).await
 //! # }
 //! ```
 
