@@ -66,7 +66,15 @@ struct Inner {
 pub struct AllowedCommand {
     program: String,
     args: Vec<String>,
+    grounds: Grounds,
+}
+
+/// What the rules found in a command that they let run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Grounds {
     opaque: bool,
+    /// Rules that allow a part of it.
+    rules: Vec<String>,
 }
 
 impl AllowedCommand {
@@ -82,7 +90,12 @@ impl AllowedCommand {
 
     /// Whether a program in it is known only as it runs, so that the rules could not be asked.
     pub fn is_opaque(&self) -> bool {
-        self.opaque
+        self.grounds.opaque
+    }
+
+    /// The rules that allow parts of it, each once; of the rest nothing is refused.
+    pub fn allowed_by(&self) -> &[String] {
+        &self.grounds.rules
     }
 
     /// Program and arguments.
@@ -156,12 +169,12 @@ impl CommandPolicy {
         if line.trim().is_empty() {
             return Err(CommandDenied::Empty);
         }
-        let opaque = self.judge(parse(line)?)?;
+        let grounds = self.judge(parse(line)?)?;
         let args = vec!["-c".to_owned(), line.to_owned()];
         Ok(AllowedCommand {
             program: self.0.shell.clone(),
             args,
-            opaque,
+            grounds,
         })
     }
 
@@ -178,14 +191,14 @@ impl CommandPolicy {
         let words: Vec<Word> = words
             .map(|word| require_passable(word).map(|()| Word::literal(word)))
             .collect::<Result<_, _>>()?;
-        let opaque = self.judge(vec![Invocation {
+        let grounds = self.judge(vec![Invocation {
             words,
             ..Invocation::default()
         }])?;
         Ok(AllowedCommand {
             program: program.to_owned(),
             args: args.to_vec(),
-            opaque,
+            grounds,
         })
     }
 
@@ -230,15 +243,17 @@ impl CommandPolicy {
         built_in().iter().filter(is_on).chain(&self.0.rules)
     }
 
-    /// Holds all commands against the rules; tells whether some command cannot be told.
-    fn judge(&self, invocations: Vec<Invocation>) -> Result<bool, CommandDenied> {
+    /// Holds all commands against the rules.
+    fn judge(&self, invocations: Vec<Invocation>) -> Result<Grounds, CommandDenied> {
         let all = unwrap::unwrap(invocations).map_err(|source| CommandDenied::Syntax { source })?;
         let mut unconfirmed = None;
+        let mut rules: Vec<String> = Vec::new();
         for invocation in &all.invocations {
             match self.decide(invocation, &Seen::new(invocation, &all)) {
-                None => {}
-                Some(denied) if denied.decision() == Decision::Deny => return Err(denied),
-                Some(denied) => unconfirmed = unconfirmed.or(Some(denied)),
+                Ok(Some(rule)) if !rules.contains(&rule.id) => rules.push(rule.id.clone()),
+                Ok(_) => {}
+                Err(denied) if denied.decision() == Decision::Deny => return Err(denied),
+                Err(denied) => unconfirmed = unconfirmed.or(Some(denied)),
             }
         }
         let opaque = all.opaque.then_some(self.0.opaque);
@@ -247,12 +262,20 @@ impl CommandPolicy {
                 Err(CommandDenied::Opaque { decision })
             }
             (Some(denied), _) => Err(denied),
-            (None, _) => Ok(all.opaque),
+            (None, _) => Ok(Grounds {
+                opaque: all.opaque,
+                rules,
+            }),
         }
     }
 
-    /// What the strictest rule that applies, or else the default, says against a command.
-    fn decide(&self, invocation: &Invocation, seen: &Seen<'_>) -> Option<CommandDenied> {
+    /// What the strictest rule that applies, or else the default, says of a command: the rule that
+    /// allows it, if one does.
+    fn decide(
+        &self,
+        invocation: &Invocation,
+        seen: &Seen<'_>,
+    ) -> Result<Option<&Rule>, CommandDenied> {
         let mut strictest: Option<&Rule> = None;
         for rule in self.rules() {
             if strictest.is_none_or(|found| rule.decision > found.decision) && rule.applies(seen) {
@@ -267,10 +290,10 @@ impl CommandPolicy {
             None => self.0.default,
         };
         if decision == Decision::Allow {
-            return None;
+            return Ok(strictest);
         }
         let command = show(invocation);
-        Some(match strictest {
+        Err(match strictest {
             Some(rule) if rule.decision == decision => CommandDenied::Rule {
                 rule: rule.id.clone(),
                 decision,

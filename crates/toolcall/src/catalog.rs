@@ -9,7 +9,7 @@ use mcp_metrics::CallMeter;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::{Call, Tool, ToolError, ToolSpec, schema};
+use crate::{Account, Call, Tool, ToolError, ToolSpec, schema};
 
 /// Tools by name, in the order of their names.
 #[derive(Debug, Default)]
@@ -80,6 +80,18 @@ impl Entry {
     ) -> Result<Vetted<'a>, ToolError> {
         self.tool.vet(arguments, call).await
     }
+
+    /// Asks the policy about a call without making it.
+    ///
+    /// # Errors
+    /// As the call would be refused before it runs.
+    pub async fn judge(
+        &self,
+        arguments: Map<String, Value>,
+        call: &Call,
+    ) -> Result<Account, ToolError> {
+        self.tool.judge(arguments, call).await
+    }
 }
 
 impl fmt::Debug for Entry {
@@ -105,6 +117,7 @@ trait AnyTool: Send + Sync {
     fn input_schema(&self) -> Map<String, Value>;
     fn output_schema(&self) -> Map<String, Value>;
     fn vet<'a>(&'a self, arguments: Map<String, Value>, call: &'a Call) -> Pending<'a, Vetted<'a>>;
+    fn judge<'a>(&'a self, arguments: Map<String, Value>, call: &'a Call) -> Pending<'a, Account>;
 }
 
 impl<T: Tool> AnyTool for T {
@@ -127,6 +140,13 @@ impl<T: Tool> AnyTool for T {
                 })
             });
             Ok(Vetted(run))
+        })
+    }
+
+    fn judge<'a>(&'a self, arguments: Map<String, Value>, call: &'a Call) -> Pending<'a, Account> {
+        Box::pin(async move {
+            let plan = Tool::vet(self, parse::<T::Args>(arguments)?, call).await?;
+            Ok(self.account(&plan))
         })
     }
 }

@@ -40,6 +40,7 @@
 //! assert_eq!(catalog.iter().map(|tool| tool.spec().name).collect::<Vec<_>>(), ["double"]);
 //! ```
 
+mod account;
 pub mod bounded;
 mod call;
 mod catalog;
@@ -52,6 +53,7 @@ mod sanitise;
 mod schema;
 mod tool;
 
+pub use account::Account;
 pub use call::{Call, Caller, Progress, ProgressUpdate};
 pub use catalog::{Catalog, Entry};
 pub use error::{Code, ToolError};

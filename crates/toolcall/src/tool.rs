@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Call, ToolError};
+use crate::{Account, Call, ToolError};
 
 /// A tool: arguments are vetted into a plan, and only a plan can be run.
 ///
@@ -33,6 +33,11 @@ pub trait Tool: Send + Sync + 'static {
         args: Self::Args,
         call: &Call,
     ) -> impl Future<Output = Result<Self::Plan, ToolError>> + Send;
+
+    /// Why the policy lets a plan run, and what of it the policy refuses all the same.
+    fn account(&self, _plan: &Self::Plan) -> Account {
+        Account::default()
+    }
 
     /// Does the work. Dropping the future must stop it.
     fn run(

@@ -68,6 +68,16 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Say what the policy would decide about a tool call, by which rule, and the least change of
+    /// the configuration that would allow it, without making it; fails when it would be refused
+    Explain {
+        /// The call as JSON: {"name": …, "arguments": {…}}, or a whole request; `-` reads stdin
+        #[arg(default_value = "-", value_name = "FILE")]
+        call: PathBuf,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the tools, configuration keys and metrics as JSON
     Reference,
     /// Read the record of what was done

@@ -7,6 +7,7 @@
 pub mod config;
 pub mod doctor;
 pub mod enclosure;
+pub mod explain;
 pub mod host;
 pub mod policy;
 pub mod server;

@@ -5,6 +5,7 @@
 )]
 
 mod cli;
+mod queries;
 mod record;
 
 use std::ffi::OsString;
@@ -53,7 +54,7 @@ fn main() -> ExitCode {
     }
     mcp_serve::start_logging(&loaded.config.log);
     match serve(&cli, loaded.config, config_file) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => fail(&error, 1),
     }
 }
@@ -66,7 +67,7 @@ fn print(loaded: &Loaded<Config>, config_file: Option<PathBuf>) -> anyhow::Resul
 
 /// A current-thread runtime: one thread answers cheap calls three times faster than a pool does
 /// over pipes; what takes long runs on the blocking pool.
-fn serve(cli: &Cli, config: Config, config_file: Option<PathBuf>) -> anyhow::Result<()> {
+fn serve(cli: &Cli, config: Config, config_file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(16)
@@ -82,25 +83,18 @@ fn serve(cli: &Cli, config: Config, config_file: Option<PathBuf>) -> anyhow::Res
             let commands = config.commands.clone().build(Vec::new())?;
             commands.check_built_in()?;
         }
+        let asked = cli.command.is_some().then(|| config.clone());
         let server = Server::build(config, surroundings(config_file.clone(), missing_token)?)?;
-        if let Some(Command::Reference) = cli.command {
-            let policy = server.pipeline().policy();
-            let mut reference = mcp_serve::reference::<Config>(&policy.catalog, ENVIRONMENT_PREFIX);
-            let rules = mcp_security::commands::built_in_rules();
-            if let Some(parts) = reference.as_object_mut() {
-                parts.insert("command_rules".to_owned(), serde_json::to_value(rules)?);
-            }
-            return show(&format!("{reference:#}\n"));
-        }
-        if let Some(Command::Doctor { json }) = cli.command {
-            return diagnose(&server, json).await;
+        if let (Some(command), Some(config)) = (&cli.command, &asked) {
+            return answer(command, &server, config).await;
         }
         if cli.check {
             let held = server.confinement().await?;
             let tier = held.tier;
-            return show(&format!(
+            show(&format!(
                 "the configuration is valid\ncommands run in the sandbox tier `{tier}`\n"
-            ));
+            ))?;
+            return Ok(ExitCode::SUCCESS);
         }
         let (cli, started_with) = (cli.clone(), config_file);
         let load = move || {
@@ -111,24 +105,25 @@ fn serve(cli: &Cli, config: Config, config_file: Option<PathBuf>) -> anyhow::Res
             }
             Ok(loaded.config)
         };
-        let outcome = server.run(Box::new(load)).await;
-        outcome.map_err(anyhow::Error::from)
+        server.run(Box::new(load)).await?;
+        Ok(ExitCode::SUCCESS)
     });
     // Work on blocking threads cannot be interrupted; it must not hold up the end of the process.
     runtime.shutdown_background();
     outcome
 }
 
-/// Prints what this host can enforce; an error when commands would be refused.
-async fn diagnose(server: &Server, json: bool) -> anyhow::Result<()> {
-    let diagnosis = server.diagnose().await.context("a root is gone")?;
-    if json {
-        show(&format!("{:#}\n", serde_json::to_value(&diagnosis)?))?;
-    } else {
-        show(&diagnosis.to_text())?;
+/// Runs a sub-command that asks the server instead of serving it.
+async fn answer(command: &Command, server: &Server, config: &Config) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Doctor { json } => queries::diagnose(server, *json).await,
+        Command::Explain { call, json } => {
+            queries::explain_call(server, config, (call, *json)).await
+        }
+        Command::Reference => queries::reference(server),
+        // Needs no server, so it was run before there was one.
+        Command::Audit(_) => Ok(ExitCode::SUCCESS),
     }
-    anyhow::ensure!(diagnosis.is_met(), "commands are refused on this host");
-    Ok(())
 }
 
 fn configure(cli: &Cli) -> anyhow::Result<(Loaded<Config>, Option<PathBuf>)> {

@@ -11,7 +11,11 @@ use mcp_security::commands::{CommandDenied, Decision, SyntaxError, VariableDenie
 use mcp_toolcall::{Code, ToolError};
 
 /// Why a command was refused, and what the caller can do instead.
-fn explain_denied(error: &CommandDenied) -> ToolError {
+fn explain_denied(error: CommandDenied) -> ToolError {
+    advise_denied(&error).with_source(error)
+}
+
+fn advise_denied(error: &CommandDenied) -> ToolError {
     let text = error.to_string();
     let code = match error.decision() {
         Decision::Confirm => Code::ConfirmationRequired,
@@ -57,9 +61,9 @@ fn explain_denied(error: &CommandDenied) -> ToolError {
 }
 
 /// Why a variable was refused, and what the caller can do instead.
-fn explain_variable(error: &VariableDenied) -> ToolError {
+fn explain_variable(error: VariableDenied) -> ToolError {
     let text = error.to_string();
-    match error {
+    let explained = match &error {
         VariableDenied::Dangerous { .. } => ToolError::new(Code::EnvDenied, text)
             .with_hint("leave the variable out, or use an option of the program instead"),
         VariableDenied::Name { .. } | VariableDenied::ZeroByte { .. } => {
@@ -70,7 +74,8 @@ fn explain_variable(error: &VariableDenied) -> ToolError {
                 .with_limit(u64::try_from(*limit).unwrap_or(u64::MAX))
                 .with_hint("put the values into a file or into `stdin`")
         }
-    }
+    };
+    explained.with_source(error)
 }
 
 /// Why a command did not run, and what the caller can do instead.

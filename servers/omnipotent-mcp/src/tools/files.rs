@@ -9,9 +9,10 @@ mod tests;
 pub mod write_file_secure;
 
 use std::io::{self, ErrorKind};
+use std::path::Path;
 
 use mcp_security::files::{FileError, Interrupt};
-use mcp_security::paths::{Kind, PathError};
+use mcp_security::paths::{Access, Kind, PathError, Roots};
 use mcp_toolcall::{Code, ToolError};
 
 use encoding::EncodingError;
@@ -32,6 +33,24 @@ async fn blocking<T: Send + 'static>(
                 .with_source(error),
         ),
     }
+}
+
+/// Why the file at that absolute path may be used.
+fn within(roots: &Roots, path: &str) -> String {
+    let root = roots
+        .iter()
+        .find(|root| Path::new(path).starts_with(root.path()));
+    let Some(root) = root else {
+        return format!("`{path}` lies below an allowed directory");
+    };
+    let access = match root.access() {
+        Access::ReadWrite => "read and written",
+        Access::ReadOnly => "read",
+    };
+    let root = root.path().display();
+    format!(
+        "`{path}` lies below `{root}`, which may be {access} (files.roots), and no rule protects it"
+    )
 }
 
 /// Why a path or a file was refused, and what the caller can do instead.
@@ -56,7 +75,7 @@ pub(crate) fn explain(error: impl Into<FileError>) -> ToolError {
 pub(crate) fn explain_path(field: &str, error: PathError) -> ToolError {
     let text = error.to_string();
     let denied = || ToolError::new(Code::PathDenied, text.clone());
-    match error {
+    let explained = match &error {
         PathError::NoRoots => denied().with_hint(
             "the operator opens a directory with `files.roots` in the configuration, \
              OMNIPOTENT_FILES__ROOTS in the environment, or `--root PATH`",
@@ -83,11 +102,16 @@ pub(crate) fn explain_path(field: &str, error: PathError) -> ToolError {
         PathError::Unsettled { .. } => {
             ToolError::new(Code::Conflict, text).with_hint("call again when nothing renames it")
         }
-        PathError::Io { source, .. } => explain_io(&text, source),
-    }
+        PathError::Io { source, .. } => advise_io(&text, source),
+    };
+    explained.with_source(error)
 }
 
 fn explain_io(text: &str, source: io::Error) -> ToolError {
+    advise_io(text, &source).with_source(source)
+}
+
+fn advise_io(text: &str, source: &io::Error) -> ToolError {
     let is = |kinds: &[ErrorKind]| kinds.contains(&source.kind());
     let (code, hint) = if is(&[ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem]) {
         (
@@ -103,9 +127,7 @@ fn explain_io(text: &str, source: io::Error) -> ToolError {
         )
     };
     let reason = source.kind();
-    ToolError::new(code, format!("{text}: {reason}"))
-        .with_hint(hint)
-        .with_source(source)
+    ToolError::new(code, format!("{text}: {reason}")).with_hint(hint)
 }
 
 fn explain_encoding(error: EncodingError) -> ToolError {

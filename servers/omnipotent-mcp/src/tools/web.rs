@@ -10,8 +10,8 @@ pub mod page;
 mod render;
 mod tree;
 
-use mcp_egress::{EgressError, HeaderRefusal, POLICY_HINT, ResolveError, UrlRefusal};
-use mcp_toolcall::{Code, ToolError};
+use mcp_egress::{EgressError, HeaderRefusal, POLICY_HINT, ResolveError, UrlRefusal, VettedUrl};
+use mcp_toolcall::{Account, Code, ToolError};
 
 pub use page::Page;
 
@@ -30,6 +30,18 @@ fn explain_url(refusal: UrlRefusal) -> ToolError {
         .with_hint(POLICY_HINT)
         .with_layer(LAYER)
         .with_source(refusal)
+}
+
+/// Why a URL may be requested.
+fn account(url: &VettedUrl) -> Account {
+    Account {
+        because: vec![format!(
+            "no list of hosts and ports refuses `{}`",
+            url.authority()
+        )],
+        judged_later: Some("the addresses that its name stands for, and each redirect"),
+        ..Account::default()
+    }
 }
 
 /// A header field that cannot be sent.

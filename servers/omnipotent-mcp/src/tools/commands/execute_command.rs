@@ -11,7 +11,8 @@ use mcp_security::commands::{AllowedCommand, CommandPolicy, VettedEnvironment};
 use mcp_security::paths::Roots;
 use mcp_toolcall::bounded::{Int, List, Text};
 use mcp_toolcall::{
-    Caching, Call, Change, Code, Effects, Reach as Reaches, Tool, ToolError, ToolSpec, Topic,
+    Account, Caching, Call, Change, Code, Effects, Reach as Reaches, Tool, ToolError, ToolSpec,
+    Topic,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -177,7 +178,7 @@ impl Tool for ExecuteCommand {
         let environment = self
             .policy
             .vet_environment(args.env)
-            .map_err(|error| explain_variable(&error))?;
+            .map_err(explain_variable)?;
         Ok(Plan {
             command,
             cwd: self.directory(args.cwd.as_deref())?,
@@ -189,6 +190,24 @@ impl Tool for ExecuteCommand {
             timeout: Duration::from_secs(args.timeout.get()),
             max_bytes: args.max_bytes.as_usize(),
         })
+    }
+
+    fn account(&self, plan: &Plan) -> Account {
+        let mut because: Vec<String> = (plan.command.allowed_by().iter())
+            .map(|rule| format!("the rule `{rule}` allows it (commands.rules)"))
+            .collect();
+        if plan.command.is_opaque() {
+            let known = "a command in it is known only as it runs, which commands.opaque allows";
+            because.push(known.to_owned());
+        }
+        if because.is_empty() {
+            because.push("no rule refuses it".to_owned());
+        }
+        Account {
+            because,
+            judged_later: Some("what it touches: the sandbox holds it (`omnipotent-mcp doctor`)"),
+            ..Account::default()
+        }
     }
 
     async fn run(&self, plan: Plan, call: &Call) -> Result<Reply, ToolError> {
@@ -237,7 +256,7 @@ impl ExecuteCommand {
                 self.policy.vet_argv(&args.command, &given)
             }
         }
-        .map_err(|error| explain_denied(&error))
+        .map_err(explain_denied)
     }
 
     fn directory(&self, given: Option<&str>) -> Result<WorkingDirectory, ToolError> {

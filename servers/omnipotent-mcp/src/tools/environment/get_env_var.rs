@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use mcp_security::environment::{EnvironmentPolicy, EnvironmentSnapshot, ReadableName};
+use mcp_security::environment::{
+    EnvironmentDenied, EnvironmentPolicy, EnvironmentSnapshot, ReadableName,
+};
 use mcp_toolcall::bounded::Text;
-use mcp_toolcall::{Caching, Call, Code, Effects, Tool, ToolError, ToolSpec};
+use mcp_toolcall::{Account, Caching, Call, Code, Effects, Tool, ToolError, ToolSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +43,7 @@ pub struct Reply {
 #[derive(Debug)]
 pub struct Plan {
     name: String,
-    readable: Option<ReadableName>,
+    readable: Result<ReadableName, EnvironmentDenied>,
     default: Option<String>,
 }
 
@@ -64,8 +66,7 @@ impl Tool for GetEnvVar {
         let readable = self
             .policy
             .vet(&args.name)
-            .inspect_err(|_| mcp_metrics::security_block(Code::EnvDenied.as_str()))
-            .ok();
+            .inspect_err(|_| mcp_metrics::security_block(Code::EnvDenied.as_str()));
         let default = args.default.map(Text::into_inner);
         Ok(Plan {
             name: args.name.into_inner(),
@@ -74,8 +75,26 @@ impl Tool for GetEnvVar {
         })
     }
 
+    fn account(&self, plan: &Plan) -> Account {
+        match &plan.readable {
+            Ok(_) => Account {
+                because: vec![format!("environment.readable lists `{}`", plan.name)],
+                ..Account::default()
+            },
+            Err(denied) => Account {
+                left_out: vec![
+                    ToolError::new(Code::EnvDenied, denied.to_string()).with_source(denied.clone()),
+                ],
+                ..Account::default()
+            },
+        }
+    }
+
     async fn run(&self, plan: Plan, _: &Call) -> Result<Reply, ToolError> {
-        let value = plan.readable.and_then(|name| self.environment.value(&name));
+        let value = plan
+            .readable
+            .ok()
+            .and_then(|name| self.environment.value(&name));
         Ok(Reply {
             name: plan.name,
             value: value.or(plan.default),

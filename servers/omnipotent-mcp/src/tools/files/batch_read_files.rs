@@ -5,14 +5,14 @@ use std::time::Duration;
 use mcp_security::files::{Interrupt, OpenedFile};
 use mcp_security::paths::{ConfinedPath, Roots};
 use mcp_toolcall::bounded::{List, Text};
-use mcp_toolcall::{Caching, Call, Code, Effects, Tool, ToolError, ToolSpec};
+use mcp_toolcall::{Account, Caching, Call, Code, Effects, Tool, ToolError, ToolSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 use super::encoding::{Encoding, Label};
 use super::page::{self, Page, Start, Window, count_lines};
-use super::{INLINE_BYTES, explain, explain_encoding};
+use super::{INLINE_BYTES, explain, explain_encoding, within};
 
 /// Most bytes of content in one reply.
 const ANSWER_BYTES: usize = 10_000_000;
@@ -120,6 +120,21 @@ impl Tool for BatchReadFiles {
             entries: args.paths.into_iter().map(confine).collect(),
             encoding,
         })
+    }
+
+    fn account(&self, plan: &Plan) -> Account {
+        let (mut because, mut left_out) = (Vec::new(), Vec::new());
+        for (_, entry) in &plan.entries {
+            match entry {
+                Ok(file) => because.push(within(&self.roots, file.path())),
+                Err(refusal) => left_out.push(refusal.clone()),
+            }
+        }
+        Account {
+            because,
+            left_out,
+            judged_later: None,
+        }
     }
 
     async fn run(&self, plan: Plan, call: &Call) -> Result<Reply, ToolError> {

@@ -5,13 +5,13 @@ use std::time::Duration;
 use mcp_security::files::Interrupt;
 use mcp_security::paths::{ConfinedPath, Roots};
 use mcp_toolcall::bounded::{Int, Text};
-use mcp_toolcall::{Caching, Call, Effects, Tool, ToolError, ToolSpec};
+use mcp_toolcall::{Account, Caching, Call, Effects, Tool, ToolError, ToolSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::encoding::{Encoding, Label};
 use super::page::{self, Page, Start, Window, count_lines};
-use super::{INLINE_BYTES, blocking, explain, explain_encoding};
+use super::{INLINE_BYTES, blocking, explain, explain_encoding, within};
 
 /// Largest offset that pread(2) takes.
 const LARGEST_OFFSET: u64 = 0x7fff_ffff_ffff_ffff;
@@ -130,6 +130,13 @@ impl Tool for ReadFileSecure {
             max_lines,
             max_bytes: args.max_bytes.as_usize(),
         })
+    }
+
+    fn account(&self, plan: &Plan) -> Account {
+        Account {
+            because: vec![within(&self.roots, plan.path.path())],
+            ..Account::default()
+        }
     }
 
     async fn run(&self, plan: Plan, call: &Call) -> Result<Reply, ToolError> {

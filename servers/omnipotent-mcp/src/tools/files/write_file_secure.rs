@@ -5,12 +5,12 @@ use std::time::Duration;
 use mcp_security::files::{Digest, Interrupt, InvalidDigest, Written};
 use mcp_security::paths::{ConfinedTarget, Roots};
 use mcp_toolcall::bounded::Text;
-use mcp_toolcall::{Caching, Call, Effects, Tool, ToolError, ToolSpec};
+use mcp_toolcall::{Account, Caching, Call, Effects, Tool, ToolError, ToolSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::encoding::{Encoding, Label, Place};
-use super::{blocking, explain, explain_encoding};
+use super::{blocking, explain, explain_encoding, within};
 
 /// Writes a file whole, creates one, or appends to one.
 #[derive(Debug, Clone)]
@@ -113,6 +113,13 @@ impl Tool for WriteFileSecure {
             mode: args.mode,
             expected,
         })
+    }
+
+    fn account(&self, plan: &Plan) -> Account {
+        Account {
+            because: vec![within(&self.roots, plan.target.path())],
+            ..Account::default()
+        }
     }
 
     async fn run(&self, plan: Plan, _: &Call) -> Result<Reply, ToolError> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mcp_security::processes::{KillableProcess, ProcessPolicy};
 use mcp_toolcall::bounded::Int;
-use mcp_toolcall::{Caching, Call, Effects, Tool, ToolError, ToolSpec};
+use mcp_toolcall::{Account, Caching, Call, Effects, Tool, ToolError, ToolSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -84,6 +84,18 @@ impl Tool for KillProcess {
             Method::Terminate
         };
         Ok(Plan { process, method })
+    }
+
+    fn account(&self, plan: &Plan) -> Account {
+        let (pid, name) = (plan.process.pid(), plan.process.name());
+        Account {
+            because: vec![format!(
+                "process {pid} ({name}) is the server's user's own, and processes.critical does \
+                 not list it"
+            )],
+            judged_later: Some("whether the server descends from the process or is it"),
+            ..Account::default()
+        }
     }
 
     async fn run(&self, Plan { process, method }: Plan, _: &Call) -> Result<Reply, ToolError> {

@@ -10,11 +10,11 @@ use mcp_egress::{
 };
 use mcp_toolcall::bounded::{Int, Text};
 use mcp_toolcall::fit::{cost_of, fit};
-use mcp_toolcall::{Caching, Call, Change, Effects, Reach, Tool, ToolError, ToolSpec};
+use mcp_toolcall::{Account, Caching, Call, Change, Effects, Reach, Tool, ToolError, ToolSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{charset, explain, explain_header, explain_url, off_thread};
+use super::{account, charset, explain, explain_header, explain_url, off_thread};
 
 /// Wire bytes kept free for the names of fields and for numbers.
 const FRAME: usize = 4096;
@@ -158,6 +158,10 @@ impl Tool for HttpRequestSecure {
             max_body_bytes: args.max_bytes.get(),
             ..Request::get(url)
         })
+    }
+
+    fn account(&self, plan: &Self::Plan) -> Account {
+        account(&plan.url)
     }
 
     async fn run(&self, request: Request, call: &Call) -> Result<Reply, ToolError> {

@@ -8,14 +8,14 @@ use std::time::Duration;
 use mcp_cache::{Cache, CacheConfig};
 use mcp_egress::{Completeness, Egress, Request, RequestHeaders, Response, Robots, VettedUrl};
 use mcp_toolcall::bounded::{Int, Text};
-use mcp_toolcall::{Caching, Call, Code, Effects, Tool, ToolError, ToolSpec};
+use mcp_toolcall::{Account, Caching, Call, Code, Effects, Tool, ToolError, ToolSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::reply::Reply;
 use super::page::{Markup, Page, PageError, Parsers};
 use super::render::{self, Format, Selector, Wish};
-use super::{charset, explain, explain_header, explain_url, off_thread};
+use super::{account, charset, explain, explain_header, explain_url, off_thread};
 
 /// What a browser sends, so that servers choose HTML.
 const ACCEPT: &str = "text/html,application/xhtml+xml;q=0.9,text/plain;q=0.8,*/*;q=0.5";
@@ -158,6 +158,10 @@ impl Tool for ScrapeWebpageSecure {
             length: args.max_length.as_usize(),
         };
         Ok(Plan { url, wish, start })
+    }
+
+    fn account(&self, plan: &Plan) -> Account {
+        account(&plan.url)
     }
 
     async fn run(&self, plan: Plan, call: &Call) -> Result<Reply, ToolError> {
