@@ -21,6 +21,8 @@ mod network;
 #[cfg(test)]
 mod play;
 #[cfg(test)]
+mod races;
+#[cfg(test)]
 mod scene;
 #[cfg(test)]
 mod site;
