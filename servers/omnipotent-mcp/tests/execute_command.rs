@@ -139,8 +139,8 @@ async fn input_and_long_output_are_bounded() {
     check(
         &reply,
         &json!({
-            "stdout": "1\n2\n3\n4\n5\n\n[… 3873 bytes omitted; raise max_bytes or redirect to a file …]\n\n999\n1000\n",
-            "truncated": true, "stdout_cut_bytes": 3873, "success": true,
+            "stdout": "1\n2\n3\n4\n5\n[… 3874 bytes omitted; raise max_bytes or redirect to a file …]\n999\n1000\n",
+            "truncated": true, "stdout_cut_bytes": 3874, "success": true,
         }),
     );
     let reply = desk

@@ -9,6 +9,8 @@ use mcp_toolcall::fit::{cost_of, fit};
 const RESERVED: usize = 4 * 1024;
 /// Longest text of a control sequence that names no end, in bytes.
 const LONGEST_SEQUENCE: usize = 4096;
+/// Longest line that is dropped whole when it is cut through, in bytes.
+const LONGEST_LINE: usize = 4096;
 
 /// A stream as the caller sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,14 +76,39 @@ impl Ends {
             self.tail.drain(..from);
         }
         if self.cut > 0 {
+            self.end_at_lines();
             let mark = "bytes omitted; raise max_bytes or redirect to a file";
             // Writing to a string cannot fail.
-            write!(self.head, "\n[… {} {mark} …]\n", self.cut).ok();
+            if !self.head.is_empty() && !self.head.ends_with('\n') {
+                self.head.push('\n');
+            }
+            // Writing to a string cannot fail.
+            writeln!(self.head, "[… {} {mark} …]", self.cut).ok();
         }
         self.head.push_str(&self.tail);
         Shown {
             text: self.head,
             cut: self.cut,
+        }
+    }
+}
+
+impl Ends {
+    /// Drops the lines that were cut through: half of a secret is not recognised as one.
+    fn end_at_lines(&mut self) {
+        let window = self.head.len().saturating_sub(LONGEST_LINE);
+        let (_, end) = self.head.split_at(self.head.ceil_char_boundary(window));
+        if let Some(line) = end.rfind('\n') {
+            let broken = end.len() - line - 1;
+            self.head.truncate(self.head.len() - broken);
+            self.cut += bytes(broken);
+        }
+        let (start, _) = self
+            .tail
+            .split_at(self.tail.floor_char_boundary(LONGEST_LINE));
+        if let Some(line) = start.find('\n') {
+            self.tail.drain(..=line);
+            self.cut += bytes(line + 1);
         }
     }
 }

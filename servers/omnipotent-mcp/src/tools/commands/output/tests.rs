@@ -60,6 +60,21 @@ fn marks_what_is_missing_and_keeps_characters_whole() {
 }
 
 #[test]
+fn a_line_that_was_cut_through_is_dropped_whole() {
+    let empty = captured(b"", b"", 0);
+    let cut = captured(b"one\nTOKEN=abc", b"def\ntwo\n", 10);
+    let [out, _] = show([&cut, &empty], 1 << 20);
+    assert_eq!(
+        (out.text, out.cut),
+        (format!("one\n[… 23 {MARK} …]\ntwo\n"), 23)
+    );
+    // A line longer than any that people read is shown in part.
+    let long = captured(&b"x".repeat(5000), &b"y".repeat(5000), 10);
+    let [out, _] = show([&long, &empty], 1 << 20);
+    assert_eq!(out.cut, 10);
+}
+
+#[test]
 fn both_streams_fit_the_budget() {
     let budget = 100_000;
     let noisy = captured(&b"\"\n".repeat(50_000), b"", 0);
