@@ -146,24 +146,43 @@ fn push_visible(out: &mut String, text: &str) {
 /// In UTF-8 the bytes below 0x20 and 0x7F stand only for themselves, and U+0080 to U+009F are
 /// 0xC2 followed by 0x80 to 0x9F, so bytes are enough.
 fn next_control(text: &str, from: usize) -> Option<(usize, usize, char)> {
-    let bytes = text.as_bytes().get(from..)?;
-    let mut candidates = bytes
+    let bytes = text.as_bytes();
+    let mut at = from;
+    loop {
+        at += first_suspect(bytes.get(at..)?)?;
+        match *bytes.get(at)? {
+            0x7f => return Some((at, 1, '\u{2421}')),
+            0xc2 => {
+                let next = bytes.get(at + 1);
+                if next.is_some_and(|next| (0x80..=0x9f).contains(next)) {
+                    return Some((at, 2, char::REPLACEMENT_CHARACTER));
+                }
+            }
+            c0 => {
+                let picture = char::from_u32(0x2400 + u32::from(c0));
+                return Some((at, 1, picture.unwrap_or(char::REPLACEMENT_CHARACTER)));
+            }
+        }
+        at += 1;
+    }
+}
+
+/// Where the first byte stands that may belong to a control character.
+fn first_suspect(bytes: &[u8]) -> Option<usize> {
+    /// Bytes that are looked at before the first decision, so that the compiler compares many at
+    /// once.
+    const BLOCK: usize = 64;
+    let any = |block: &[u8]| {
+        block
+            .iter()
+            .fold(false, |any, &byte| any | is_suspect(byte))
+    };
+    let block = bytes.chunks(BLOCK).position(any)? * BLOCK;
+    let inside = bytes
+        .get(block..)?
         .iter()
-        .enumerate()
-        .filter(|&(_, &byte)| is_suspect(byte));
-    candidates.find_map(|(at, &byte)| match byte {
-        0x7f => Some((from + at, 1, '\u{2421}')),
-        0xc2 => {
-            let is_c1 = bytes
-                .get(at + 1)
-                .is_some_and(|next| (0x80..=0x9f).contains(next));
-            is_c1.then_some((from + at, 2, char::REPLACEMENT_CHARACTER))
-        }
-        c0 => {
-            let picture = char::from_u32(0x2400 + u32::from(c0));
-            Some((from + at, 1, picture.unwrap_or(char::REPLACEMENT_CHARACTER)))
-        }
-    })
+        .position(|&byte| is_suspect(byte));
+    Some(block + inside?)
 }
 
 const fn is_suspect(byte: u8) -> bool {

@@ -1,5 +1,6 @@
 //! Paths that stay closed inside roots too: secrets, and files that make other programs run code.
 
+use std::collections::HashMap;
 use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
@@ -133,6 +134,10 @@ pub(super) fn default_exceptions() -> Vec<String> {
 #[derive(Debug)]
 pub(super) struct Rules {
     rules: Vec<Rule>,
+    /// Places in `rules` by their first name; each path that is judged is looked up here.
+    by_first_name: HashMap<String, Vec<usize>>,
+    /// Places of the rules whose first name is a pattern.
+    patterns: Vec<usize>,
     exceptions: Vec<String>,
 }
 
@@ -152,16 +157,51 @@ impl Rules {
     ) -> Result<Self, RootsError> {
         let written: Vec<Rule> = rules.into_iter().map(Rule::new).collect::<Result<_, _>>()?;
         let real: Vec<Rule> = written.iter().flat_map(Rule::without_links).collect();
-        let rules = written.into_iter().chain(real).collect();
-        let exceptions = exceptions.iter().map(|name| fold(name)).collect();
-        Ok(Self { rules, exceptions })
+        let rules: Vec<Rule> = written.into_iter().chain(real).collect();
+        let mut by_first_name: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut patterns = Vec::new();
+        for (place, rule) in rules.iter().enumerate() {
+            match rule.names.first() {
+                Some(first) if !first.contains('*') => {
+                    by_first_name.entry(first.clone()).or_default().push(place);
+                }
+                Some(_) => patterns.push(place),
+                None => {}
+            }
+        }
+        Ok(Self {
+            rules,
+            by_first_name,
+            patterns,
+            exceptions: exceptions.iter().map(|name| fold(name)).collect(),
+        })
     }
 
     /// The rule against using the absolute path `real`, if there is one.
     pub(super) fn against(&self, real: &Path, intent: Intent) -> Option<&str> {
         let names = folded_names(real);
-        let hit = |rule: &&Rule| rule.protection.forbids(intent) && self.covers(rule, &names);
-        self.rules.iter().find(hit).map(|rule| rule.text.as_str())
+        let hits = (0..names.len()).flat_map(|start| self.at(names.split_at(start), intent));
+        let first = self.rules.get(hits.min()?)?;
+        Some(&first.text)
+    }
+
+    /// Places of the rules that forbid a path with these names above and from a place on.
+    fn at(
+        &self,
+        (above, names): (&[String], &[String]),
+        intent: Intent,
+    ) -> impl Iterator<Item = usize> {
+        let exact = names.first().and_then(|name| self.by_first_name.get(name));
+        let candidates = exact.into_iter().flatten().chain(&self.patterns);
+        candidates.copied().filter(move |&place| {
+            self.rules.get(place).is_some_and(|rule| {
+                rule.protection.forbids(intent)
+                    && (above.is_empty() || !rule.from_top)
+                    && names
+                        .get(..rule.names.len())
+                        .is_some_and(|row| self.matches(rule, row))
+            })
+        })
     }
 
     /// The rule whose file `object` is under another name, if there is one.
@@ -189,14 +229,6 @@ impl Rules {
                     .get(start..)
                     .is_some_and(|row| self.matches(rule, row))
         })
-    }
-
-    fn covers(&self, rule: &Rule, names: &[String]) -> bool {
-        let places = if rule.from_top { 1 } else { names.len() };
-        names
-            .windows(rule.names.len())
-            .take(places)
-            .any(|row| self.matches(rule, row))
     }
 
     fn matches(&self, rule: &Rule, row: &[String]) -> bool {

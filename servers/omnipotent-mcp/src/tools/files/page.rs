@@ -102,7 +102,8 @@ fn nothing_of(file: &OpenedFile, encoding: Encoding) -> Page {
 
 /// Number of lines in `content`; a final line feed starts no further one.
 pub(super) fn count_lines(content: &str) -> usize {
-    content.lines().count()
+    let breaks = content.bytes().filter(|&byte| byte == b'\n').count();
+    breaks + usize::from(!content.is_empty() && !content.ends_with('\n'))
 }
 
 fn read_bytes(
