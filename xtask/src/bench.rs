@@ -1,9 +1,8 @@
 //! Speed and memory of the built server beside two reference servers, as a report.
 //!
 //! The references are examples of the tests' package: `bare_rmcp` is the least a server on the
-//! same SDK can be, `floor` the least a process that answers can be, `fetch` holds the way out
-//! against the client that it is made of. Ratios are taken in one run,
-//! in rounds where the contenders take turns, so that the machine's moods hit them alike.
+//! same SDK can be, `floor` the least a process that answers can be; `fetch` and `open` hold the way
+//! out and the roots against what they are made of. Ratios are taken in one run, in rounds where the contenders take turns, so that the machine's moods hit them alike.
 
 mod calls;
 mod files;
@@ -131,6 +130,7 @@ fn build(workspace: &Workspace, profile: &str) -> Result<PathBuf> {
             "--example=floor",
             "--example=bare_rmcp",
             "--example=fetch",
+            "--example=open",
         ]
         .as_slice(),
     ] {

@@ -42,9 +42,22 @@ const KEPT: f64 = 8.0 * MIB;
 
 pub(super) fn rows(place: &Place) -> Result<Vec<Row>> {
     let mut rows = on_one_core(place)?;
+    rows.push(vetting(place)?);
     rows.push(range_of_huge_file(place)?);
     rows.push(after_largest_answer(place)?);
     Ok(rows)
+}
+
+/// What judging a path adds to a read.
+fn vetting(place: &Place) -> Result<Row> {
+    let [measured, plain] = place.medians(Program::Open, ["roots", "std"])?;
+    Ok(Row {
+        what: "read 1 KiB, in process".to_owned(),
+        unit: Unit::Time,
+        goal: Goal::Plus(15e-6),
+        measured,
+        reference: Some(("std", plain)),
+    })
 }
 
 fn on_one_core(place: &Place) -> Result<Vec<Row>> {

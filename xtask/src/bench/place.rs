@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::process;
 
 /// What the server under measurement is configured with beyond its defaults.
 pub(super) const SETTINGS: &[(&str, &str)] = &[
@@ -31,6 +34,8 @@ pub(super) enum Program {
     Floor,
     /// The way out beside the client it is made of; it measures itself.
     Fetch,
+    /// Reading through the roots beside reading plainly; it measures itself.
+    Open,
 }
 
 impl Program {
@@ -40,6 +45,7 @@ impl Program {
             Self::Bare => "examples/bare_rmcp",
             Self::Floor => "examples/floor",
             Self::Fetch => "examples/fetch",
+            Self::Open => "examples/open",
         }
     }
 }
@@ -57,6 +63,7 @@ impl Place {
             Program::Bare,
             Program::Floor,
             Program::Fetch,
+            Program::Open,
         ] {
             let path = binaries.join(program.path());
             if !path.is_file() {
@@ -81,6 +88,22 @@ impl Place {
         command.env("XDG_STATE_HOME", self.state());
         command.envs(SETTINGS.iter().copied());
         command
+    }
+
+    /// The median, in seconds, that a program found for each of these by measuring itself.
+    pub(super) fn medians<const N: usize>(
+        &self,
+        program: Program,
+        names: [&str; N],
+    ) -> Result<[f64; N]> {
+        let printed = process::output(&mut self.command(program))?;
+        let found: Value = serde_json::from_str(&printed)?;
+        let mut medians = [0.0; N];
+        for (median, name) in medians.iter_mut().zip(names) {
+            let value = found.get(name).and_then(Value::as_f64);
+            *median = value.with_context(|| format!("no {name} in {printed}"))?;
+        }
+        Ok(medians)
     }
 
     /// A program that serves HTTP, with nothing on its standard streams.

@@ -1,6 +1,6 @@
 //! Fetching from a web server on loopback.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::pages::Pages;
@@ -8,7 +8,6 @@ use super::place::{Place, Program};
 use super::report::{Goal, Row, Unit};
 use super::session::{Request, Session};
 use super::turns::{Turns, medians};
-use crate::process;
 
 const FETCHES: Turns = Turns {
     rounds: 5,
@@ -39,18 +38,13 @@ pub(super) fn rows(place: &Place) -> Result<Vec<Row>> {
 
 /// What judging adds to a request whose name is resolved anew.
 fn way_out(place: &Place) -> Result<Row> {
-    let printed = process::output(&mut place.command(Program::Fetch))?;
-    let medians: Value = serde_json::from_str(&printed)?;
-    let median = |name: &str| {
-        let median = medians.get(name).and_then(Value::as_f64);
-        median.with_context(|| format!("no {name} in {printed}"))
-    };
+    let [measured, client] = place.medians(Program::Fetch, ["egress", "client"])?;
     Ok(Row {
         what: "fetch by name, in process".to_owned(),
         unit: Unit::Time,
         goal: Goal::Plus(20e-6),
-        measured: median("egress")?,
-        reference: Some(("reqwest", median("client")?)),
+        measured,
+        reference: Some(("reqwest", client)),
     })
 }
 

@@ -133,8 +133,8 @@ pub(super) fn default_exceptions() -> Vec<String> {
 /// All rules, ready to judge.
 #[derive(Debug)]
 pub(super) struct Rules {
-    rules: Vec<Rule>,
-    /// Places in `rules` by their first name; each path that is judged is looked up here.
+    all: Vec<Rule>,
+    /// Places in `all` by their first name; each path that is judged is looked up here.
     by_first_name: HashMap<String, Vec<usize>>,
     /// Places of the rules whose first name is a pattern.
     patterns: Vec<usize>,
@@ -157,10 +157,10 @@ impl Rules {
     ) -> Result<Self, RootsError> {
         let written: Vec<Rule> = rules.into_iter().map(Rule::new).collect::<Result<_, _>>()?;
         let real: Vec<Rule> = written.iter().flat_map(Rule::without_links).collect();
-        let rules: Vec<Rule> = written.into_iter().chain(real).collect();
+        let all: Vec<Rule> = written.into_iter().chain(real).collect();
         let mut by_first_name: HashMap<String, Vec<usize>> = HashMap::new();
         let mut patterns = Vec::new();
-        for (place, rule) in rules.iter().enumerate() {
+        for (place, rule) in all.iter().enumerate() {
             match rule.names.first() {
                 Some(first) if !first.contains('*') => {
                     by_first_name.entry(first.clone()).or_default().push(place);
@@ -170,7 +170,7 @@ impl Rules {
             }
         }
         Ok(Self {
-            rules,
+            all,
             by_first_name,
             patterns,
             exceptions: exceptions.iter().map(|name| fold(name)).collect(),
@@ -181,7 +181,7 @@ impl Rules {
     pub(super) fn against(&self, real: &Path, intent: Intent) -> Option<&str> {
         let names = folded_names(real);
         let hits = (0..names.len()).flat_map(|start| self.at(names.split_at(start), intent));
-        let first = self.rules.get(hits.min()?)?;
+        let first = self.all.get(hits.min()?)?;
         Some(&first.text)
     }
 
@@ -194,7 +194,7 @@ impl Rules {
         let exact = names.first().and_then(|name| self.by_first_name.get(name));
         let candidates = exact.into_iter().flatten().chain(&self.patterns);
         candidates.copied().filter(move |&place| {
-            self.rules.get(place).is_some_and(|rule| {
+            self.all.get(place).is_some_and(|rule| {
                 rule.protection.forbids(intent)
                     && (above.is_empty() || !rule.from_top)
                     && names
@@ -211,12 +211,12 @@ impl Rules {
                 && rule.protection.forbids(intent)
                 && Identity::at(Path::new(&rule.text)) == Some(object)
         };
-        self.rules.iter().find(hit).map(|rule| rule.text.as_str())
+        self.all.iter().find(hit).map(|rule| rule.text.as_str())
     }
 
     /// The rules one by one.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Rule> {
-        self.rules.iter()
+        self.all.iter()
     }
 
     /// Whether `rule` is about the last names of the absolute path `real`.
