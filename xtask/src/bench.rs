@@ -2,7 +2,8 @@
 //!
 //! The references are examples of the tests' package: `bare_rmcp` is the least a server on the
 //! same SDK can be, `floor` the least a process that answers can be; `fetch` and `open` hold the way
-//! out and the roots against what they are made of. Ratios are taken in one run, in rounds where the contenders take turns, so that the machine's moods hit them alike.
+//! out and the roots against what they are made of. Ratios are taken in one run, in rounds where
+//! the contenders take turns, so that the machine's moods hit them alike.
 
 mod calls;
 mod files;

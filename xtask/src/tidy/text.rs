@@ -57,7 +57,7 @@ pub(super) fn faults(source: &Source) -> Vec<Fault> {
         spacing,
         words,
         unsafe_code,
-        anyhow_in_main,
+        anyhow_in_program,
     ];
     rules.iter().flat_map(|rule| rule(source)).collect()
 }
@@ -215,13 +215,16 @@ fn unsafe_code(source: &Source) -> Vec<Fault> {
         .collect()
 }
 
-/// A library states its errors; only a server's `main.rs` may fold them into one.
-fn anyhow_in_main(source: &Source) -> Vec<Fault> {
+/// Modules of a server's program; the others are its library.
+const PROGRAM: [&str; 2] = ["/src/main.rs", "/src/queries.rs"];
+
+/// A library states its errors; only a server's program may fold them into one.
+fn anyhow_in_program(source: &Source) -> Vec<Fault> {
     let server = source.path.starts_with("servers/") && source.is_rust();
-    let fault =
-        server && !source.path.ends_with("/src/main.rs") && source.text.contains("anyhow::");
+    let is_program = PROGRAM.iter().any(|name| source.path.ends_with(name));
+    let fault = server && !is_program && source.text.contains("anyhow::");
     fault
-        .then(|| Fault::in_file(&source.path, "anyhow belongs to main.rs"))
+        .then(|| Fault::in_file(&source.path, "anyhow belongs to the program"))
         .into_iter()
         .collect()
 }

@@ -109,7 +109,7 @@ fn refuses_to_lift_the_ban_on_unsafe_code() {
 }
 
 #[test]
-fn keeps_anyhow_in_main() {
+fn keeps_anyhow_in_the_program() {
     check(
         "servers/a/src/main.rs",
         "//! Main.\nuse anyhow::Result;\n",
@@ -118,7 +118,7 @@ fn keeps_anyhow_in_main() {
     check(
         "servers/a/src/b.rs",
         "//! B.\nuse anyhow::Result;\n",
-        &["servers/a/src/b.rs: anyhow belongs to main.rs"],
+        &["servers/a/src/b.rs: anyhow belongs to the program"],
     );
 }
 
