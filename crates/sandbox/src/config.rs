@@ -23,8 +23,9 @@ pub struct SandboxConfig {
     /// What the `landlock` tier may go without, because it cannot hold it: `protected_paths`,
     /// `hidden_paths`, `signals`. Named in each result. Default none: such commands are refused.
     pub waive: Vec<Waiver>,
-    /// What commands reach of the network: `none` or `loopback`, their own loopback interface.
-    /// Default `none`.
+    /// What commands reach of the network: `none`; `loopback`, their own loopback interface; or
+    /// `proxy`, that and an HTTP proxy on it, named by `HTTPS_PROXY` and the like, which judges as
+    /// `egress` says. Other than `none` needs the `strict` tier. Default `none`.
     pub network: Network,
     /// Directories of the system that commands may read and execute from; missing ones are left
     /// out. Default: `/usr`, `/etc`, `/opt`, `/nix`, `/snap` and the usual links into `/usr`.
@@ -105,6 +106,8 @@ pub enum Network {
     None,
     /// A loopback interface that only the command's own processes share.
     Loopback,
+    /// That, and what the server's [`Gateway`](crate::Gateway) serves on it.
+    Proxy,
 }
 
 impl fmt::Display for Network {
@@ -112,6 +115,7 @@ impl fmt::Display for Network {
         f.write_str(match self {
             Self::None => "none",
             Self::Loopback => "loopback",
+            Self::Proxy => "proxy",
         })
     }
 }

@@ -159,7 +159,7 @@ fn hold(control: &mut UnixStream, tier: Tier) -> Result<Report, Failure> {
     }
     isolate().map_err(|error| Stage::Isolate.failed(error))?;
     let ground: Ground = receive(control).map_err(|error| Stage::Request.failed(error))?;
-    let stand = Stand::prepare(tier, &ground)?;
+    let stand = Stand::prepare(tier, &ground, &*control)?;
     let request: Request = receive(control).map_err(|error| Stage::Request.failed(error))?;
     let environment = read_block(control, request.environment_bytes)
         .map_err(|error| Stage::Request.failed(error))?;

@@ -27,6 +27,7 @@
 //!     timeout: Duration::from_secs(5),
 //!     output_cap_bytes: 64 * 1024,
 //!     boundary: Boundary::closed(&config, None),
+//!     gateway: None,
 //! };
 //! let outcome = runner.run(spec, |progress| drop(progress)).await?;
 //! assert_eq!(outcome.stdout.head, b"hello\n");
@@ -37,6 +38,8 @@
 mod boundary;
 mod capture;
 mod config;
+mod gateway;
+mod handover;
 pub mod helper;
 mod outcome;
 mod reap;
@@ -47,6 +50,7 @@ mod wire;
 pub use boundary::{Access, Boundary, Ground, Guard, Guarded, GuardedName, Place, Root};
 pub use capture::Captured;
 pub use config::{Limits, Network, SandboxConfig, Waiver};
+pub use gateway::{Gateway, Passage};
 pub use helper::HELPER_ARG;
 pub use outcome::{Outcome, Progress, Status};
 pub use runner::{

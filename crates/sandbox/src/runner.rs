@@ -19,6 +19,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::boundary::Boundary;
 use crate::config::SandboxConfig;
+use crate::gateway::Gateway;
 use crate::outcome::{Outcome, Progress};
 use crate::tier::{Confinement, Tier};
 use crate::wire::Stage;
@@ -30,6 +31,7 @@ use supervise::{Answer, Next, Supervision};
 pub use probe::{Inexpressible, Shortfall};
 
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+
 /// A command, decided and ready to run.
 #[derive(Debug)]
 pub struct CommandSpec {
@@ -49,6 +51,9 @@ pub struct CommandSpec {
     pub output_cap_bytes: usize,
     /// What it may touch.
     pub boundary: Boundary,
+    /// What serves its proxy if it has [`Network::Proxy`](crate::Network::Proxy). Without one
+    /// nothing listens there.
+    pub gateway: Option<Arc<dyn Gateway>>,
 }
 
 /// Where a command starts.
@@ -117,11 +122,19 @@ pub enum RunError {
     /// This host does not allow what the policy demands.
     #[error("commands must run in the sandbox tier `{}` at least, which this host does not allow", .0.required)]
     Unavailable(#[source] Shortfall),
-    /// The strongest tier that this host allows cannot hold the policy.
+    /// The strongest tier that may be used and that this host allows cannot hold the policy.
     #[error(
-        "the sandbox tier `landlock`, the strongest one that this host allows, cannot hold the policy"
+        "the sandbox tier `{}`, the strongest one to be had on this host, cannot hold the policy",
+        .0.tier
     )]
     Inexpressible(#[source] Inexpressible),
+    /// The command's way out could not be opened, so it did not run.
+    #[error("the command's network proxy cannot be opened")]
+    Gateway {
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The helper could not confine or watch the command, so it did not run or was ended.
     #[error("the sandbox helper failed at step {stage:?}")]
     Helper {

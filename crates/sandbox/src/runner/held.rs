@@ -5,6 +5,7 @@
 )]
 
 use std::io::{self, Write};
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::PathBuf;
@@ -12,7 +13,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
@@ -20,6 +21,7 @@ use tokio::time::timeout;
 
 use super::streams::Streams;
 use crate::boundary::Ground;
+use crate::handover::{self, Arrival};
 use crate::helper::{HELPER_ARG, Role};
 use crate::reap::{self, Remains, Spared};
 use crate::tier::Tier;
@@ -142,6 +144,20 @@ impl Helper {
             readers.spawn(streams.stderr.clone().read_all(stderr));
         }
         readers
+    }
+
+    /// The listener that a helper on a ground with a proxy sends before anything else; `None` when
+    /// it failed, which its report tells.
+    pub(super) async fn listener(&mut self) -> Option<TcpListener> {
+        let receive = || handover::receive(&self.control);
+        match self.control.async_io(Interest::READABLE, receive).await {
+            Ok(Arrival::Listener(listener)) => Some(listener),
+            Ok(Arrival::Byte(byte)) => {
+                self.heard.push(byte);
+                None
+            }
+            Ok(Arrival::End) | Err(_) => None,
+        }
     }
 
     /// Hands over the command and listens for the report.

@@ -6,6 +6,7 @@
 
 mod developer;
 mod landlock;
+mod proxy;
 mod strict;
 mod support;
 

@@ -108,7 +108,7 @@ fn explain_run(error: RunError) -> ToolError {
         RunError::Directory { source } => ToolError::new(Code::Unavailable, text)
             .with_hint("see whether the directory still exists and may be entered")
             .with_source(source),
-        RunError::Launch { .. } | RunError::Helper { .. } | RunError::NoReport => {
+        RunError::Launch { .. } | RunError::Gateway { .. } | RunError::Helper { .. } | RunError::NoReport => {
             ToolError::new(Code::Unavailable, text)
                 .with_hint("call again; if it stays, the operator finds the cause in the log")
                 .with_source(error)

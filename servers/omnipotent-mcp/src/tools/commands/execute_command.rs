@@ -209,6 +209,7 @@ impl Tool for ExecuteCommand {
             timeout: plan.timeout,
             output_cap_bytes: plan.max_bytes,
             boundary,
+            gateway: None,
         };
         let report = |Progress {
                           elapsed,
