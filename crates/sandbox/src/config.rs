@@ -159,7 +159,12 @@ pub struct Limits {
     pub file_size_bytes: u64,
     /// Private writable memory per process (`RLIMIT_DATA`). Default 8 GiB.
     pub memory_bytes: u64,
-    /// Processes and threads of a command at once. In the `strict` tier the kernel counts the
+    /// Memory of a whole command, its page cache and private files included, without swap. In force
+    /// only where the server's control group is delegated to it (cgroups(7), version 2; the layer
+    /// `cgroup` of a result, `doctor` says why not). Default 8 GiB: as much as one process may have,
+    /// so that no command gets more by starting several.
+    pub total_memory_bytes: u64,
+    /// Processes and threads of a command at once; where there is a control group, by that. In the `strict` tier the kernel counts the
     /// command's own (`RLIMIT_NPROC` in a user namespace), unless the server runs as root, which
     /// it exempts; the other tiers count all of the user's and leave this out. Default 1024.
     pub processes: u64,
@@ -176,6 +181,7 @@ impl Default for Limits {
             open_files: 4096,
             file_size_bytes: 16 << 30,
             memory_bytes: 8 << 30,
+            total_memory_bytes: 8 << 30,
             processes: 1024,
             cpu: Duration::ZERO,
         }

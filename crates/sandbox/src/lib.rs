@@ -37,6 +37,7 @@
 
 mod boundary;
 mod capture;
+mod cgroup;
 mod config;
 mod gateway;
 mod handover;
@@ -49,6 +50,7 @@ mod wire;
 
 pub use boundary::{Access, Boundary, Ground, Guard, Guarded, GuardedName, Place, Root};
 pub use capture::Captured;
+pub use cgroup::NoCgroups;
 pub use config::{Limits, Network, SandboxConfig, Waiver};
 pub use gateway::{Gateway, Passage};
 pub use helper::HELPER_ARG;

@@ -2,6 +2,7 @@
 
 mod held;
 mod probe;
+mod reserve;
 mod streams;
 mod supervise;
 
@@ -18,13 +19,14 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use crate::boundary::Boundary;
+use crate::cgroup::{Groups, NoCgroups};
 use crate::config::SandboxConfig;
 use crate::gateway::Gateway;
 use crate::outcome::{Outcome, Progress};
 use crate::tier::{Confinement, Tier};
 use crate::wire::Stage;
-use held::Reserve;
 use probe::Probes;
+use reserve::Reserve;
 use streams::Streams;
 use supervise::{Answer, Next, Supervision};
 
@@ -178,6 +180,21 @@ impl Runner {
         Ok(Self {
             shared: Arc::new(shared),
         })
+    }
+
+    /// Has the control groups of commands made in `directory` instead of the server's own group,
+    /// with the limits that its controllers have. Only before the first command.
+    ///
+    /// # Errors
+    /// When groups cannot be made there.
+    pub fn grouped_in(self, directory: PathBuf) -> Result<Self, NoCgroups> {
+        self.shared.reserve.group_in(Groups::beneath(directory)?);
+        Ok(self)
+    }
+
+    /// Why commands have no control groups, if they have none. Looked for once.
+    pub fn lacks_cgroups(&self) -> Option<NoCgroups> {
+        self.shared.reserve.groups().err().cloned()
     }
 
     /// What would hold a command within `boundary`. Tried out once for each tier, by running a

@@ -8,7 +8,8 @@ use rustix::process::Signal;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use super::held::{Helper, HelperExit, Reserve};
+use super::held::{Helper, HelperExit};
+use super::reserve::Reserve;
 use super::streams::Streams;
 use super::{CommandSpec, RunError, WorkingDirectory};
 use crate::boundary::{Ground, Place};
@@ -111,7 +112,8 @@ impl Supervision {
             helper.bury().await;
         }
         if self.next == Next::Expected {
-            self.reserve.refill(self.tier, self.ground());
+            drop(helper);
+            self.reserve.refill(self.tier, &self.spec.boundary);
         }
     }
 
@@ -184,7 +186,7 @@ impl Supervision {
         })?;
         let helper = self
             .reserve
-            .take(self.tier, self.ground())
+            .take(self.tier, &self.spec.boundary)
             .map_err(|source| RunError::Launch { source })?;
         Ok((helper, frame))
     }

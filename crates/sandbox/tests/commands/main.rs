@@ -4,6 +4,7 @@
     reason = "tests look at /proc to see what is left"
 )]
 
+mod cgroup;
 mod developer;
 mod landlock;
 mod proxy;

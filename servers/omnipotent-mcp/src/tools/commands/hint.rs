@@ -146,7 +146,9 @@ fn explain(line: &str, reach: &Reach) -> Option<String> {
              the like); no setting allows it short of a weaker sandbox.prefer"
                 .to_owned(),
         ),
-        Sign::Memory => Some("the memory limit sandbox.limits.memory_bytes".to_owned()),
+        Sign::Memory => Some(
+            "the memory limits sandbox.limits.memory_bytes and total_memory_bytes".to_owned(),
+        ),
         Sign::Processes => Some("the process limit sandbox.limits.processes".to_owned()),
         Sign::FileSize => Some("the file size limit sandbox.limits.file_size_bytes".to_owned()),
         Sign::Space => Some(
