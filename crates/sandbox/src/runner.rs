@@ -126,7 +126,7 @@ pub enum RunError {
     Unavailable(#[source] Shortfall),
     /// The strongest tier that may be used and that this host allows cannot hold the policy.
     #[error(
-        "the sandbox tier `{}`, the strongest one to be had on this host, cannot hold the policy",
+        "the sandbox tier `{}`, the strongest one that may be used here, cannot hold the policy",
         .0.tier
     )]
     Inexpressible(#[source] Inexpressible),

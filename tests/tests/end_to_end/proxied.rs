@@ -1,6 +1,6 @@
 //! Commands that reach the network through the proxy.
 
-use mcp_tests::{Era, Peer, Setup, Website};
+use mcp_tests::{Era, Peer, Reply, Setup, Website, until};
 use serde_json::{Value, json};
 
 fn proxied() -> Setup {
@@ -95,4 +95,38 @@ fn without_a_network_the_setting_is_named() {
     );
     let hint = reply["hint"].as_str().unwrap();
     assert!(hint.contains("sandbox.network = \"proxy\""), "{reply}");
+}
+
+/// Shells start programs with 1024 descriptors and let them have more.
+#[test]
+fn all_the_connections_that_a_command_may_have_leave_the_server_descriptors() {
+    let site = Website::open(&[("/", "x".to_owned())]);
+    let address = site.url("");
+    let address = address.trim_start_matches("http://");
+    let mut server = proxied()
+        .with_loopback()
+        .launched_by(&["prlimit", "--nofile=100:4096"])
+        .stdio(Era::Modern);
+    let holder = format!(
+        "import os, socket, time\n\
+         host, port = os.environ['http_proxy'].removeprefix('http://').split(':')\n\
+         held = []\n\
+         for number in range(64):\n \
+         held.append(socket.create_connection((host, port), 5))\n \
+         held[-1].sendall(b'CONNECT {address} HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n')\n \
+         assert b' 200 ' in held[-1].recv(1000)\n\
+         open('held', 'w').close()\n\
+         while not os.path.exists('enough'): time.sleep(0.01)\n"
+    );
+    let arguments = json!({ "command": "python3", "args": ["-c", holder], "shell": false });
+    let holding = server.send_call("execute_command", &arguments);
+    let held = server.stage.path("root/held");
+    until("the tunnels", || held.exists());
+    assert_eq!(
+        run(&mut server, "echo still-here")["stdout"],
+        "still-here\n"
+    );
+    server.stage.file("root/enough", "");
+    let reply = Reply::new(server.answer(holding)).content();
+    assert_eq!(reply["returncode"], 0, "{reply}");
 }
