@@ -72,7 +72,8 @@ pub enum Layer {
     CleanEnvironment,
     /// [`Limits`](crate::Limits) are in force on each process (getrlimit(2)).
     ResourceLimits,
-    /// [`Limits`](crate::Limits) are in force on all processes together (cgroups(7)).
+    /// [`Limits`](crate::Limits) are in force on all processes together (cgroups(7)). In the tier
+    /// `none` a command that means to can leave its group.
     Cgroup {
         /// Of the kernel's interface.
         version: u8,
