@@ -90,7 +90,7 @@ pub struct EgressConfig {
     pub user_agent: String,
     /// When a failing host is left alone.
     pub breaker: BreakerConfig,
-    /// What one command may use of the network, when commands may use it at all.
+    /// What one command may use of the network, where `sandbox.network` is `proxy`.
     pub proxy: ProxyConfig,
     /// A PEM file of certificate authorities trusted besides the system's. Default: none.
     pub extra_ca_file: Option<PathBuf>,

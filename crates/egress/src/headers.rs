@@ -9,13 +9,14 @@ const MOST: usize = 64;
 /// Bytes of all names and values.
 const LARGEST: usize = 32 * 1024;
 
-/// Fields that frame the message, name its target or belong to one connection (RFC 9110, sections
-/// 7.2 and 7.6.1). The client sets them; a caller who could would smuggle a second request.
-const RESERVED: &[&str] = &[
+/// Fields that frame the message or name its target (RFC 9110, sections 7.2, 8.6 and 10.1.1). The
+/// client sets them and those of the connection; a caller who could would smuggle a second request.
+const RESERVED: &[&str] = &["content-length", "expect", "host"];
+
+/// Fields that belong to one connection, whether or not `Connection` names them (RFC 9110, section
+/// 7.6.1), and those meant for a proxy.
+pub(crate) const OF_ONE_CONNECTION: &[&str] = &[
     "connection",
-    "content-length",
-    "expect",
-    "host",
     "keep-alive",
     "proxy-authenticate",
     "proxy-authorization",
@@ -138,7 +139,8 @@ fn field(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), HeaderRef
     let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| HeaderRefusal::Name {
         name: name.chars().take(80).collect(),
     })?;
-    if RESERVED.contains(&parsed.as_str()) {
+    let is_reserved = |list: &[&str]| list.contains(&parsed.as_str());
+    if is_reserved(RESERVED) || is_reserved(OF_ONE_CONNECTION) {
         return Err(HeaderRefusal::Reserved {
             name: parsed.to_string(),
         });

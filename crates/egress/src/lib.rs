@@ -40,7 +40,7 @@ pub use config::{ConfigError, EgressConfig};
 pub use error::{EgressError, POLICY_HINT, Phase};
 pub use exchange::Egress;
 pub use headers::{HeaderRefusal, RequestHeaders};
-pub use proxy::{CommandProxy, ProxyConfig};
+pub use proxy::{CommandProxy, ProxyConfig, Refused};
 pub use request::{Method, Request, UnknownMethod};
 pub use resolver::ResolveError;
 pub use response::{Completeness, Response};

@@ -25,8 +25,12 @@ use crate::{Egress, observe};
 use meter::Allowance;
 use refusal::Refusal;
 
+pub use refusal::Refused;
+
 /// Refusals that are remembered; a command that tries more hosts has shown enough.
 const MOST_REFUSALS: usize = 16;
+/// Characters of one that are kept: a host name has 253 at most, but a command may send anything.
+const LONGEST_REFUSAL: usize = 400;
 /// Pause after the kernel refused to hand over a connection, e.g. for lack of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -63,7 +67,7 @@ struct Shared {
     allowance: Arc<Allowance>,
     /// None once the command has ended.
     tasks: Mutex<Option<JoinSet<()>>>,
-    refusals: Mutex<Vec<String>>,
+    refusals: Mutex<Vec<Refused>>,
 }
 
 impl Egress {
@@ -91,8 +95,8 @@ impl Egress {
 }
 
 impl CommandProxy {
-    /// What the policy refused to the command so far, in words; at most sixteen of them, each once.
-    pub fn refusals(&self) -> Vec<String> {
+    /// What the policy refused to the command so far; at most sixteen of them, each once.
+    pub fn refusals(&self) -> Vec<Refused> {
         lock(&self.0.refusals).clone()
     }
 }
@@ -120,12 +124,14 @@ impl Shared {
     }
 
     fn note(&self, refusal: &Refusal) {
-        if refusal.is_policy() {
+        if let Some(setting) = refusal.setting() {
             observe::refused();
-            let text = refusal.to_string();
+            let what = refusal.to_string();
+            let what = what.chars().take(LONGEST_REFUSAL).collect();
+            let refused = Refused { what, setting };
             let mut refusals = lock(&self.refusals);
-            if refusals.len() < MOST_REFUSALS && !refusals.contains(&text) {
-                refusals.push(text);
+            if refusals.len() < MOST_REFUSALS && !refusals.contains(&refused) {
+                refusals.push(refused);
             }
         }
     }

@@ -23,8 +23,9 @@ pub struct SandboxConfig {
     /// What the `landlock` tier may go without, because it cannot hold it: `protected_paths`,
     /// `hidden_paths`, `signals`. Named in each result. Default none: such commands are refused.
     pub waive: Vec<Waiver>,
-    /// What commands reach of the network: `none` or `loopback`, their own loopback interface.
-    /// Default `none`.
+    /// What commands reach of the network: `none`; `loopback`, their own loopback interface; or
+    /// `proxy`, that and an HTTP proxy on it, named by `HTTPS_PROXY` and the like, which judges as
+    /// `egress` says. Other than `none` needs the `strict` tier. Default `none`.
     pub network: Network,
     /// Directories of the system that commands may read and execute from; missing ones are left
     /// out. Default: `/usr`, `/etc`, `/opt`, `/nix`, `/snap` and the usual links into `/usr`.
@@ -105,6 +106,8 @@ pub enum Network {
     None,
     /// A loopback interface that only the command's own processes share.
     Loopback,
+    /// That, and what the server's [`Gateway`](crate::Gateway) serves on it.
+    Proxy,
 }
 
 impl fmt::Display for Network {
@@ -112,6 +115,7 @@ impl fmt::Display for Network {
         f.write_str(match self {
             Self::None => "none",
             Self::Loopback => "loopback",
+            Self::Proxy => "proxy",
         })
     }
 }
@@ -155,7 +159,12 @@ pub struct Limits {
     pub file_size_bytes: u64,
     /// Private writable memory per process (`RLIMIT_DATA`). Default 8 GiB.
     pub memory_bytes: u64,
-    /// Processes and threads of a command at once. In the `strict` tier the kernel counts the
+    /// Memory of a whole command, its page cache and private files included, without swap. In force
+    /// only where the server's control group is delegated to it (cgroups(7), version 2; the layer
+    /// `cgroup` of a result, `doctor` says why not). Default 8 GiB: as much as one process may have,
+    /// so that no command gets more by starting several.
+    pub total_memory_bytes: u64,
+    /// Processes and threads of a command at once; where there is a control group, by that. In the `strict` tier the kernel counts the
     /// command's own (`RLIMIT_NPROC` in a user namespace), unless the server runs as root, which
     /// it exempts; the other tiers count all of the user's and leave this out. Default 1024.
     pub processes: u64,
@@ -172,6 +181,7 @@ impl Default for Limits {
             open_files: 4096,
             file_size_bytes: 16 << 30,
             memory_bytes: 8 << 30,
+            total_memory_bytes: 8 << 30,
             processes: 1024,
             cpu: Duration::ZERO,
         }

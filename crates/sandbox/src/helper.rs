@@ -14,11 +14,13 @@
     reason = "the helper is what starts commands"
 )]
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -35,9 +37,10 @@ use rustix::thread::set_no_new_privs;
 use serde::de::DeserializeOwned;
 
 use crate::boundary::{Ground, Place};
+use crate::cgroup;
 use crate::config::Limits;
 use crate::reap::{self, Remains};
-use crate::tier::Tier;
+use crate::tier::{Layer, Tier};
 use crate::wire::{self, Ending, PREFIX, Report, Request, Stage};
 use stand::{Stand, Walls};
 
@@ -102,19 +105,30 @@ pub fn main() -> ExitCode {
     let role = Role::ALL
         .into_iter()
         .find(|role| word.as_deref() == Some(role.as_str().as_ref()));
-    let served = close_inherited().and_then(|()| match role {
-        Some(Role::Outer) => Ok(outer::main()),
-        Some(Role::Inside) => serve(Tier::Strict),
-        Some(Role::Landlock) => serve(Tier::Landlock),
-        Some(Role::Plain) => serve(Tier::None),
-        None => Err(io::ErrorKind::InvalidInput.into()),
+    let served = close_inherited().and_then(|()| {
+        // Before any other process is made, and before the namespaces hide where it is.
+        let group = join_group(role, std::env::args_os().nth(3));
+        match role {
+            Some(Role::Outer) => Ok(outer::main(group)),
+            Some(Role::Inside) => serve(Tier::Strict, group),
+            Some(Role::Landlock) => serve(Tier::Landlock, group),
+            Some(Role::Plain) => serve(Tier::None, group),
+            None => Err(io::ErrorKind::InvalidInput.into()),
+        }
     });
     served.unwrap_or(ExitCode::FAILURE)
 }
 
-fn serve(tier: Tier) -> io::Result<ExitCode> {
+/// The third argument: the first stage is told a group to enter, the second that it is in one.
+fn join_group(role: Option<Role>, word: Option<OsString>) -> Option<Layer> {
+    let word = word?;
+    let is_in = role == Some(Role::Inside) || cgroup::enter(Path::new(&word)).is_ok();
+    is_in.then_some(Layer::Cgroup { version: 2 })
+}
+
+fn serve(tier: Tier, group: Option<Layer>) -> io::Result<ExitCode> {
     let mut control = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned()?);
-    let report = hold(&mut control, tier).unwrap_or_else(|failure| failed(&failure));
+    let report = hold(&mut control, tier, group).unwrap_or_else(|failure| failed(&failure));
     control.write_all(&wire::encode(&report)?)?;
     Ok(match report.remains {
         Remains::Nothing => ExitCode::SUCCESS,
@@ -151,7 +165,7 @@ fn failed(Failure { stage, source }: &Failure) -> Report {
     }
 }
 
-fn hold(control: &mut UnixStream, tier: Tier) -> Result<Report, Failure> {
+fn hold(control: &mut UnixStream, tier: Tier, group: Option<Layer>) -> Result<Report, Failure> {
     if tier == Tier::Strict {
         // The first stage is the only one to die before; the control socket tells of the server.
         set_parent_process_death_signal(Some(Signal::KILL))
@@ -159,7 +173,7 @@ fn hold(control: &mut UnixStream, tier: Tier) -> Result<Report, Failure> {
     }
     isolate().map_err(|error| Stage::Isolate.failed(error))?;
     let ground: Ground = receive(control).map_err(|error| Stage::Request.failed(error))?;
-    let stand = Stand::prepare(tier, &ground)?;
+    let stand = Stand::prepare(tier, &ground, &*control)?;
     let request: Request = receive(control).map_err(|error| Stage::Request.failed(error))?;
     let environment = read_block(control, request.environment_bytes)
         .map_err(|error| Stage::Request.failed(error))?;
@@ -178,7 +192,8 @@ fn hold(control: &mut UnixStream, tier: Tier) -> Result<Report, Failure> {
         .envs(held.variables())
         .stdin(stdin)
         .process_group(0);
-    let (child, layers) = start(command, walls)?;
+    let (child, mut layers) = start(command, walls)?;
+    layers.extend(group);
     let leader = Pid::from_child(&child);
     // The pipes are the command's alone: they end when its last process does.
     let silence = null().and_then(|null| release_pipes(&null));
@@ -207,7 +222,7 @@ fn hold(control: &mut UnixStream, tier: Tier) -> Result<Report, Failure> {
 }
 
 /// Starts the command from a thread that has put up the walls around itself.
-fn start(mut command: Command, walls: Walls) -> Result<(Child, Vec<crate::Layer>), Failure> {
+fn start(mut command: Command, walls: Walls) -> Result<(Child, Vec<Layer>), Failure> {
     let confined = thread::spawn(move || {
         let layers = walls.put_up()?;
         let child = command
@@ -257,7 +272,7 @@ fn read_block(control: &mut UnixStream, length: usize) -> io::Result<Vec<u8>> {
 }
 
 /// Enters the directory that was judged, not another that has its name now.
-fn enter(place: Option<&Place>, temporary: &std::path::Path) -> io::Result<()> {
+fn enter(place: Option<&Place>, temporary: &Path) -> io::Result<()> {
     let Some(place) = place else {
         return Ok(chdir(temporary)?);
     };

@@ -27,6 +27,7 @@
 //!     timeout: Duration::from_secs(5),
 //!     output_cap_bytes: 64 * 1024,
 //!     boundary: Boundary::closed(&config, None),
+//!     gateway: None,
 //! };
 //! let outcome = runner.run(spec, |progress| drop(progress)).await?;
 //! assert_eq!(outcome.stdout.head, b"hello\n");
@@ -36,7 +37,10 @@
 
 mod boundary;
 mod capture;
+mod cgroup;
 mod config;
+mod gateway;
+mod handover;
 pub mod helper;
 mod outcome;
 mod reap;
@@ -46,7 +50,9 @@ mod wire;
 
 pub use boundary::{Access, Boundary, Ground, Guard, Guarded, GuardedName, Place, Root};
 pub use capture::Captured;
+pub use cgroup::NoCgroups;
 pub use config::{Limits, Network, SandboxConfig, Waiver};
+pub use gateway::{Gateway, Passage};
 pub use helper::HELPER_ARG;
 pub use outcome::{Outcome, Progress, Status};
 pub use runner::{

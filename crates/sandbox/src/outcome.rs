@@ -18,6 +18,8 @@ pub struct Outcome {
     pub stderr: Captured,
     /// From start to end.
     pub duration: Duration,
+    /// What its [`Gateway`](crate::Gateway) refused to it, in words.
+    pub refusals: Vec<String>,
     /// What held it.
     pub confinement: Confinement,
 }

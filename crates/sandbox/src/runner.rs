@@ -2,6 +2,7 @@
 
 mod held;
 mod probe;
+mod reserve;
 mod streams;
 mod supervise;
 
@@ -18,18 +19,21 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use crate::boundary::Boundary;
+use crate::cgroup::{Groups, NoCgroups};
 use crate::config::SandboxConfig;
+use crate::gateway::Gateway;
 use crate::outcome::{Outcome, Progress};
 use crate::tier::{Confinement, Tier};
 use crate::wire::Stage;
-use held::Reserve;
 use probe::Probes;
+use reserve::Reserve;
 use streams::Streams;
 use supervise::{Answer, Next, Supervision};
 
 pub use probe::{Inexpressible, Shortfall};
 
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+
 /// A command, decided and ready to run.
 #[derive(Debug)]
 pub struct CommandSpec {
@@ -49,6 +53,9 @@ pub struct CommandSpec {
     pub output_cap_bytes: usize,
     /// What it may touch.
     pub boundary: Boundary,
+    /// What serves its proxy if it has [`Network::Proxy`](crate::Network::Proxy). Without one
+    /// nothing listens there.
+    pub gateway: Option<Arc<dyn Gateway>>,
 }
 
 /// Where a command starts.
@@ -117,11 +124,19 @@ pub enum RunError {
     /// This host does not allow what the policy demands.
     #[error("commands must run in the sandbox tier `{}` at least, which this host does not allow", .0.required)]
     Unavailable(#[source] Shortfall),
-    /// The strongest tier that this host allows cannot hold the policy.
+    /// The strongest tier that may be used and that this host allows cannot hold the policy.
     #[error(
-        "the sandbox tier `landlock`, the strongest one that this host allows, cannot hold the policy"
+        "the sandbox tier `{}`, the strongest one that may be used here, cannot hold the policy",
+        .0.tier
     )]
     Inexpressible(#[source] Inexpressible),
+    /// The command's way out could not be opened, so it did not run.
+    #[error("the command's network proxy cannot be opened")]
+    Gateway {
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The helper could not confine or watch the command, so it did not run or was ended.
     #[error("the sandbox helper failed at step {stage:?}")]
     Helper {
@@ -165,6 +180,21 @@ impl Runner {
         Ok(Self {
             shared: Arc::new(shared),
         })
+    }
+
+    /// Has the control groups of commands made in `directory` instead of the server's own group,
+    /// with the limits that its controllers have. Only before the first command.
+    ///
+    /// # Errors
+    /// When groups cannot be made there.
+    pub fn grouped_in(self, directory: PathBuf) -> Result<Self, NoCgroups> {
+        self.shared.reserve.group_in(Groups::beneath(directory)?);
+        Ok(self)
+    }
+
+    /// Why commands have no control groups, if they have none. Looked for once.
+    pub fn lacks_cgroups(&self) -> Option<NoCgroups> {
+        self.shared.reserve.groups().err().cloned()
     }
 
     /// What would hold a command within `boundary`. Tried out once for each tier, by running a

@@ -72,6 +72,12 @@ pub enum Layer {
     CleanEnvironment,
     /// [`Limits`](crate::Limits) are in force on each process (getrlimit(2)).
     ResourceLimits,
+    /// [`Limits`](crate::Limits) are in force on all processes together (cgroups(7)). In the tier
+    /// `none` a command that means to can leave its group.
+    Cgroup {
+        /// Of the kernel's interface.
+        version: u8,
+    },
     /// Set-user-id programs gain nothing (`PR_SET_NO_NEW_PRIVS`).
     NoNewPrivileges,
 }
@@ -89,6 +95,7 @@ impl fmt::Display for Layer {
             Self::ProcessGroup => "process-group",
             Self::CleanEnvironment => "clean-env",
             Self::ResourceLimits => "rlimits",
+            Self::Cgroup { version } => return write!(f, "cgroup-v{version}"),
             Self::NoNewPrivileges => "no-new-privs",
         })
     }

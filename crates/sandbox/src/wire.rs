@@ -3,7 +3,8 @@
 //! The server sends one [`Ground`](crate::Ground) frame when it starts the helper, one [`Request`]
 //! frame when a command is there, then the environment, then standard input, and nothing more: the
 //! next thing the helper reads from it, end of stream included, means *stop*. The helper answers
-//! with one [`Report`] frame and closes. A frame is a `u32` length, little endian, then JSON.
+//! with one [`Report`] frame and closes; on a ground with a proxy it sends a listener before
+//! (`handover.rs`), as soon as it stands. A frame is a `u32` length, little endian, then JSON.
 
 use std::ffi::{OsStr, OsString};
 use std::io;

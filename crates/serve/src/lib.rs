@@ -28,6 +28,7 @@
 
 mod auth;
 pub mod config;
+mod descriptors;
 mod error;
 mod handler;
 mod hosts;
@@ -44,6 +45,7 @@ mod stdio;
 mod stop;
 mod telemetry;
 
+pub use descriptors::use_more_descriptors;
 pub use error::ServeError;
 pub use memory::give_back_large_blocks;
 pub use reference::reference;

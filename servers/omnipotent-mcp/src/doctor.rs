@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Write;
 use std::path::Path;
 
-use mcp_sandbox::{Boundary, Confinement, RunError, Runner, Stage, Tier};
+use mcp_sandbox::{Boundary, Confinement, NoCgroups, RunError, Runner, Stage, Tier};
 use serde::Serialize;
 
 use crate::host::{Host, kernel_text};
@@ -56,6 +56,7 @@ pub async fn diagnose(runner: &Runner, boundary: &Boundary) -> Diagnosis {
     ];
     checks.extend(strict.as_ref().err().and_then(|error| container(error)));
     checks.push(rights(landlock.as_ref().ok()));
+    checks.push(groups(runner.lacks_cgroups().as_ref()));
     Diagnosis {
         required: boundary.require.as_str(),
         in_force: confinement.as_ref().ok().map(|held| held.tier.as_str()),
@@ -241,6 +242,27 @@ fn container(failure: &RunError) -> Option<Finding> {
         detail: detail.to_owned(),
         fix: Some(fix.to_owned()),
     })
+}
+
+/// Whether a command can be limited as a whole. Nothing is refused for want of it.
+fn groups(lacking: Option<&NoCgroups>) -> Finding {
+    let (detail, fix) = match lacking {
+        None => ("limits hold for a command as a whole".to_owned(), None),
+        Some(reason) => (
+            format!("limits hold for each process only: {reason}"),
+            Some(
+                "start the server in a group of its own that is delegated to it:\n\
+                 systemd-run --user --scope -p Delegate=yes omnipotent-mcp"
+                    .to_owned(),
+            ),
+        ),
+    };
+    Finding {
+        what: "control group",
+        is_well: lacking.is_none(),
+        detail,
+        fix,
+    }
 }
 
 fn rights(held: Option<&Confinement>) -> Finding {

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         return mcp_sandbox::helper::main();
     }
     mcp_serve::give_back_large_blocks();
+    mcp_serve::use_more_descriptors();
     let cli = Cli::parse();
     let (loaded, config_file) = match configure(&cli) {
         Ok(configured) => configured,

@@ -22,6 +22,7 @@ use mcp_toolcall::Catalog;
 use crate::enclosure::Enclosure;
 use crate::policy::Lasting;
 use commands::execute_command::ExecuteCommand;
+use commands::way_out::WayOut;
 use environment::get_env_var::GetEnvVar;
 use files::batch_read_files::BatchReadFiles;
 use files::read_file_secure::ReadFileSecure;
@@ -97,6 +98,7 @@ pub(crate) fn catalog(parts: Parts<'_>) -> Catalog {
             roots: roots.clone(),
             runner: runner.clone(),
             enclosure: enclosure.clone(),
+            gateway: Arc::new(WayOut(egress.clone())),
         })
         .with(GetEnvVar {
             policy: parts.environment,

@@ -4,12 +4,14 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use mcp_egress::EgressConfig;
 use mcp_sandbox::{Runner, SandboxConfig, Tier};
 use mcp_security::commands::CommandsConfig;
 use mcp_security::paths::{FilesConfig, Surroundings};
 use mcp_toolcall::{Call, Caller, Progress, Tool};
 use omnipotent_mcp::enclosure::Enclosure;
 use omnipotent_mcp::tools::commands::execute_command::ExecuteCommand;
+use omnipotent_mcp::tools::commands::way_out::WayOut;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -40,6 +42,7 @@ impl Desk {
             enclosure: Enclosure::new(&sandbox, &roots, None),
             roots,
             runner: Runner::with_helper(&sandbox, helper).unwrap(),
+            gateway: Arc::new(WayOut(EgressConfig::default().build().unwrap())),
         };
         Self { directory, tool }
     }

@@ -97,7 +97,7 @@ macro_rules! classes {
     };
 }
 
-classes!(addresses commands environment escapes paths processes protocol resources responses selectors text writes);
+classes!(addresses commands environment escapes paths processes protocol proxy resources responses selectors text writes);
 
 #[test]
 fn commands_with_landlock_alone() {

@@ -38,6 +38,8 @@ mod policy;
 #[cfg(test)]
 mod processes;
 #[cfg(test)]
+mod proxied;
+#[cfg(test)]
 mod samples;
 #[cfg(test)]
 mod schemas;

@@ -6,20 +6,7 @@ use http::{Request, Response, Uri};
 use hyper::body::Incoming;
 
 use crate::VettedUrl;
-
-/// Fields that belong to one connection, whether or not `Connection` names them (RFC 9110,
-/// section 7.6.1), and those meant for this proxy.
-const OF_ONE_CONNECTION: &[&str] = &[
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+use crate::headers::OF_ONE_CONNECTION;
 
 /// The name that this proxy signs messages with (RFC 9110, section 7.6.3).
 const OWN_NAME: HeaderValue = HeaderValue::from_static("1.1 mcp-egress");

@@ -1,9 +1,20 @@
 //! What a command is told whose request is not carried out.
 
 use http::StatusCode;
+use mcp_security::addresses;
+use mcp_security::hosts::HostRefusal;
 
 use crate::error::POLICY_HINT;
 use crate::{EgressError, ResolveError, UrlRefusal};
+
+/// What the policy refused to a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The host or address, and why.
+    pub what: String,
+    /// The field of [`EgressConfig`](crate::EgressConfig) that decides about it.
+    pub setting: &'static str,
+}
 
 /// Why a command's request is not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -29,14 +40,21 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    /// Whether the policy refused, rather than the network or the request failing.
-    pub(super) fn is_policy(&self) -> bool {
+    /// The setting that refused, unless it was the network or the request that failed.
+    pub(super) fn setting(&self) -> Option<&'static str> {
         match self {
-            Self::Url(refusal) => refusal.is_policy(),
-            Self::Exchange(error) => error.is_policy(),
-            Self::Exhausted { .. } => true,
-            Self::NoTarget | Self::Trace => false,
+            Self::Url(refusal) => setting_of(refusal),
+            Self::Exchange(EgressError::Resolve {
+                source: ResolveError::Refused { refusal, .. },
+                ..
+            }) => Some(setting_of_address(refusal)),
+            Self::Exhausted { .. } => Some("proxy.max_bytes"),
+            Self::Exchange(_) | Self::NoTarget | Self::Trace => None,
         }
+    }
+
+    fn is_policy(&self) -> bool {
+        self.setting().is_some()
     }
 
     pub(super) fn status(&self) -> StatusCode {
@@ -65,5 +83,31 @@ impl Refusal {
         } else {
             format!("{self}\n")
         }
+    }
+}
+
+fn setting_of(refusal: &UrlRefusal) -> Option<&'static str> {
+    match refusal {
+        UrlRefusal::Host { refusal, .. } => Some(match refusal {
+            HostRefusal::Denied(_) => "deny_hosts",
+            HostRefusal::NotAllowed => "allow_hosts",
+            HostRefusal::Port(_) => "allow_ports",
+        }),
+        UrlRefusal::LocalName { .. } => Some("allow_networks"),
+        UrlRefusal::Address { refusal, .. } => Some(setting_of_address(refusal)),
+        UrlRefusal::TooLong { .. }
+        | UrlRefusal::Malformed { .. }
+        | UrlRefusal::Scheme { .. }
+        | UrlRefusal::Credentials
+        | UrlRefusal::BadHost { .. } => None,
+    }
+}
+
+fn setting_of_address(refusal: &addresses::Refusal) -> &'static str {
+    match refusal {
+        addresses::Refusal::DeniedNetwork(_) => "deny_networks",
+        addresses::Refusal::Special(_)
+        | addresses::Refusal::Metadata
+        | addresses::Refusal::OwnInterface => "allow_networks",
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{CommandProxy, ProxyConfig};
+use super::{CommandProxy, ProxyConfig, Refused};
 use crate::tests::server::{Answer, Server, ok};
 use crate::{Egress, EgressConfig};
 
@@ -78,7 +78,7 @@ async fn carries_a_tunnel_both_ways() {
         assert_eq!(&answer, b"HTTP/1.1 200");
     }
     assert_eq!(server.connections(), 4);
-    assert_eq!(stage.proxy.refusals(), Vec::<String>::new());
+    assert_eq!(stage.proxy.refusals(), Vec::new());
 }
 
 #[tokio::test]
@@ -150,9 +150,22 @@ async fn refuses_what_the_tools_are_refused_and_says_why() {
         assert!(answer.contains(part), "{request}{answer}");
     }
     let refusals = stage.proxy.refusals();
-    assert_eq!(refusals.len(), 6, "{refusals:?}");
+    let settings: Vec<_> = refusals.iter().map(|refused| refused.setting).collect();
+    let networks = "allow_networks";
     assert_eq!(
-        refusals[4],
+        settings,
+        [
+            networks,
+            networks,
+            networks,
+            networks,
+            "deny_hosts",
+            "allow_ports"
+        ],
+        "{refusals:?}"
+    );
+    assert_eq!(
+        refusals[4].what,
         "denied.example: denied by the pattern denied.example"
     );
 }
@@ -216,7 +229,10 @@ async fn stops_at_the_bytes_that_a_command_may_move() {
     assert!(head.starts_with("HTTP/1.1 403 "), "{head}");
     assert_eq!(
         stage.proxy.refusals(),
-        ["the command moved the 1000000 bytes that it may"]
+        [Refused {
+            what: "the command moved the 1000000 bytes that it may".to_owned(),
+            setting: "proxy.max_bytes",
+        }]
     );
 }
 

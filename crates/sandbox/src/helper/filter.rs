@@ -188,7 +188,7 @@ fn sockets(network: Network) -> Result<Rules, BackendError> {
     };
     let allowed = match network {
         Network::None => Vec::new(),
-        Network::Loopback => family(&[
+        Network::Loopback | Network::Proxy => family(&[
             libc::AF_UNIX,
             libc::AF_INET,
             libc::AF_INET6,

@@ -1,10 +1,15 @@
-//! Brings up the loopback interface of the helper's own network namespace (rtnetlink(7)).
+//! Brings up the loopback interface of the helper's own network namespace (rtnetlink(7)), and has
+//! the server listen on it.
 
 use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::fd::AsFd;
 
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with,
 };
+
+use crate::handover;
 
 /// `RTM_NEWLINK` (linux/rtnetlink.h).
 const NEW_LINK: u16 = 16;
@@ -21,6 +26,14 @@ const UP: u32 = 1;
 const HEADER: usize = 16;
 /// Bytes of that and of `struct ifinfomsg`.
 const MESSAGE: u32 = 32;
+
+/// Hands the server a listener on the interface; its port.
+pub(super) fn hand_over(control: impl AsFd) -> io::Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let port = listener.local_addr()?.port();
+    handover::send(control, &listener)?;
+    Ok(port)
+}
 
 pub(super) fn bring_up() -> io::Result<()> {
     let flags = SocketFlags::CLOEXEC;

@@ -21,6 +21,7 @@ use rustix::thread::{
 };
 
 use super::{Failure, HELPER_ARG, Role, failed, isolate, null, release_pipes};
+use crate::tier::Layer;
 use crate::wire::{self, Stage};
 
 /// What the second stage needs, which executing a program takes from everyone but root.
@@ -30,12 +31,12 @@ const NEEDED: CapabilitySet = CapabilitySet::SYS_ADMIN
 
 /// Entry point of the first stage. It says nothing unless it fails; the second stage has the
 /// control socket.
-pub(super) fn main() -> ExitCode {
+pub(super) fn main(group: Option<Layer>) -> ExitCode {
     let run = || {
         // First, because a process that cannot be traced cannot write its own maps.
         enter_namespaces().map_err(|error| Stage::Namespaces.failed(error))?;
         isolate().map_err(|error| Stage::Isolate.failed(error))?;
-        start_inside().map_err(|error| Stage::Namespaces.failed(error))
+        start_inside(group).map_err(|error| Stage::Namespaces.failed(error))
     };
     match run() {
         Ok(code) => code,
@@ -83,13 +84,14 @@ fn write_own(name: &str, text: &str) -> io::Result<()> {
     Ok(())
 }
 
-fn start_inside() -> io::Result<ExitCode> {
+fn start_inside(group: Option<Layer>) -> io::Result<ExitCode> {
     let control: OwnedFd = rustix::stdio::stdin().try_clone_to_owned()?;
     // The second stage takes this one along to its own root, where there is none at first.
     let null = null()?;
     let mut inside = Command::new("/proc/self/exe")
         .arg(HELPER_ARG)
         .arg(Role::Inside.as_str())
+        .args(group.map(|group| group.to_string()))
         .env_clear()
         .stdin(Stdio::from(control))
         .spawn()?;

@@ -69,7 +69,7 @@ impl Rights {
             .scope(Scope::from_all(NEWEST))?;
         let rules = match network {
             Network::None => rules.handle_access(AccessNet::from_all(NEWEST))?,
-            Network::Loopback => rules,
+            Network::Loopback | Network::Proxy => rules,
         };
         rules.create().map(Self)
     }

@@ -5,8 +5,9 @@
     reason = "removes the command's own temporary directory"
 )]
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, mkdirat};
@@ -40,6 +41,20 @@ const DEVICES: [&str; 6] = [
     "/dev/urandom",
     "/dev/tty",
 ];
+/// Where programs look for a proxy. No standard says so; some read one spelling only, such as
+/// curl(1) `http_proxy`.
+const PROXY: [&str; 6] = [
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+];
+/// Where they look for hosts to reach without one.
+const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
+/// The command's own servers.
+const DIRECT: &str = "localhost,127.0.0.1,::1";
 /// How often a name for a temporary directory is tried.
 const NAME_ATTEMPTS: u32 = 64;
 
@@ -48,13 +63,15 @@ pub(super) struct Stand {
     tier: Tier,
     root: Option<PrivateRoot>,
     filter: Option<Filter>,
+    /// Where the server's proxy listens.
+    proxy: Option<u16>,
 }
 
 /// What is held while the command runs.
 pub(super) struct Held {
     guards: Option<Guards>,
     temporary: PathBuf,
-    variables: &'static [&'static str],
+    variables: Vec<(&'static str, OsString)>,
     is_own: bool,
 }
 
@@ -62,13 +79,18 @@ pub(super) struct Held {
 pub(super) struct Walls(Option<(Rights, Filter, Vec<Layer>)>);
 
 impl Stand {
-    pub(super) fn prepare(tier: Tier, ground: &Ground) -> Result<Self, Failure> {
+    pub(super) fn prepare(
+        tier: Tier,
+        ground: &Ground,
+        control: impl AsFd,
+    ) -> Result<Self, Failure> {
         let ipc = match tier {
             Tier::None => {
                 return Ok(Self {
                     tier,
                     root: None,
                     filter: None,
+                    proxy: None,
                 });
             }
             Tier::Landlock => Ipc::Shared,
@@ -76,16 +98,19 @@ impl Stand {
         };
         let filter = Filter::compile(ground.network, ipc)
             .map_err(|error| Stage::Seccomp.failed(io::Error::other(error)))?;
-        if tier == Tier::Strict && ground.network != Network::None {
-            loopback::bring_up().map_err(|error| Stage::Network.failed(error))?;
-        }
         let root = (tier == Tier::Strict)
             .then(|| PrivateRoot::lay(ground).map_err(|error| Stage::Ground.failed(error)))
             .transpose()?;
+        // Last, so that the server hears of a failure or of a listener, never of both.
+        let proxy = (tier == Tier::Strict)
+            .then(|| connect(ground.network, control))
+            .transpose()
+            .map_err(|error| Stage::Network.failed(error))?;
         Ok(Self {
             tier,
             root,
             filter: Some(filter),
+            proxy: proxy.flatten(),
         })
     }
 
@@ -111,7 +136,7 @@ impl Stand {
                 Held {
                     guards: Some(guards),
                     temporary: PathBuf::from("/tmp"),
-                    variables: &["TMPDIR"],
+                    variables: inside_variables(self.proxy),
                     is_own: false,
                 }
             }
@@ -128,6 +153,28 @@ impl Stand {
         let rights = rights.map_err(|error| Stage::Landlock.failed(error))?;
         Ok((held, Walls(Some((rights, filter, layers)))))
     }
+}
+
+/// Prepares the namespace's network; the port of the proxy if there is one.
+fn connect(network: Network, control: impl AsFd) -> io::Result<Option<u16>> {
+    match network {
+        Network::None => Ok(None),
+        Network::Loopback => loopback::bring_up().map(|()| None),
+        Network::Proxy => {
+            loopback::bring_up()?;
+            loopback::hand_over(control).map(Some)
+        }
+    }
+}
+
+fn inside_variables(proxy: Option<u16>) -> Vec<(&'static str, OsString)> {
+    let mut variables = vec![("TMPDIR", "/tmp".into())];
+    if let Some(port) = proxy {
+        let url = OsString::from(format!("http://127.0.0.1:{port}"));
+        variables.extend(PROXY.map(|name| (name, url.clone())));
+        variables.extend(NO_PROXY.map(|name| (name, DIRECT.into())));
+    }
+    variables
 }
 
 /// The rights that mirror the private root.
@@ -177,7 +224,7 @@ impl Held {
         Self {
             guards: None,
             temporary: PathBuf::from("/tmp"),
-            variables: &[],
+            variables: Vec::new(),
             is_own: false,
         }
     }
@@ -194,8 +241,10 @@ impl Held {
                 Ok(()) => {
                     return Ok(Self {
                         guards: None,
+                        variables: ["TMPDIR", "HOME"]
+                            .map(|name| (name, temporary.clone().into()))
+                            .into(),
                         temporary,
-                        variables: &["TMPDIR", "HOME"],
                         is_own: true,
                     });
                 }
@@ -208,12 +257,10 @@ impl Held {
         &self.temporary
     }
 
-    /// Variables that name places which are elsewhere here.
+    /// Variables that name places which are elsewhere here, and the proxy.
     pub(super) fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-        let value = self.temporary.as_os_str();
-        self.variables
-            .iter()
-            .map(move |name| (OsStr::new(name), value))
+        let variables = self.variables.iter();
+        variables.map(|(name, value)| (OsStr::new(*name), value.as_os_str()))
     }
 
     pub(super) fn unpinned(&mut self) -> Vec<String> {

@@ -5,21 +5,25 @@
 )]
 
 use std::io::{self, Write};
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::reserve::Group;
 use super::streams::Streams;
 use crate::boundary::Ground;
+use crate::config::Limits;
+use crate::handover::{self, Arrival};
 use crate::helper::{HELPER_ARG, Role};
 use crate::reap::{self, Remains, Spared};
 use crate::tier::Tier;
@@ -32,49 +36,6 @@ const ORPHAN_PATIENCE: Duration = Duration::from_secs(2);
 /// Longest report.
 const REPORT_BYTES: usize = 64 * 1024;
 
-/// Where helpers come from. After each command one is started for the next, because loading the
-/// server's binary takes longer than most commands; it waits without a timer and ends with us.
-#[derive(Debug)]
-pub(super) struct Reserve {
-    binary: PathBuf,
-    ready: Mutex<Option<Helper>>,
-}
-
-impl Reserve {
-    /// Helpers from `binary`, an absolute path. Nothing is started before the first is taken.
-    pub(super) fn new(binary: PathBuf) -> Self {
-        Self {
-            binary,
-            ready: Mutex::new(None),
-        }
-    }
-
-    /// A helper that waits for its command on this ground.
-    pub(super) fn take(&self, tier: Tier, ground: &Arc<Ground>) -> io::Result<Helper> {
-        let ready = self
-            .ready
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(mut helper) = ready
-            && helper.stands_on(tier, ground)
-            && helper.is_alive()
-        {
-            return Ok(helper);
-        }
-        Helper::launch(&self.binary, tier, ground)
-    }
-
-    /// Starts a helper for the next command, unless one waits already.
-    pub(super) fn refill(&self, tier: Tier, ground: &Arc<Ground>) {
-        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        if ready.is_none() {
-            // The next command tries again and reports the failure.
-            *ready = Helper::launch(&self.binary, tier, ground).ok();
-        }
-    }
-}
-
 /// A started helper. Dropping it closes the control socket, which ends it and all it holds.
 #[derive(Debug)]
 pub(super) struct Helper {
@@ -85,6 +46,8 @@ pub(super) struct Helper {
     heard: Vec<u8>,
     tier: Tier,
     ground: Arc<Ground>,
+    /// Removed last, when the processes are gone.
+    group: Option<Group>,
 }
 
 /// How the helper itself ended.
@@ -95,7 +58,12 @@ pub(super) enum HelperExit {
 }
 
 impl Helper {
-    fn launch(binary: &PathBuf, tier: Tier, ground: &Arc<Ground>) -> io::Result<Self> {
+    pub(super) fn launch(
+        binary: &PathBuf,
+        tier: Tier,
+        ground: &Arc<Ground>,
+        group: Option<Group>,
+    ) -> io::Result<Self> {
         let (mut ours, theirs) = StdUnixStream::pair()?;
         ours.set_nonblocking(true)?;
         // A new socket's buffer takes far more than this frame.
@@ -105,6 +73,7 @@ impl Helper {
             let process = Command::new(binary)
                 .arg(HELPER_ARG)
                 .arg(Role::of(tier).as_str())
+                .args(group.as_ref().map(Group::path))
                 .env_clear()
                 .current_dir("/")
                 .stdin(OwnedFd::from(theirs))
@@ -121,14 +90,20 @@ impl Helper {
             heard: Vec::new(),
             tier,
             ground: Arc::clone(ground),
+            group,
         })
     }
 
-    fn stands_on(&self, tier: Tier, ground: &Arc<Ground>) -> bool {
+    pub(super) fn is_limited(&self, limits: &Limits) -> bool {
+        let group = self.group.as_ref();
+        group.is_none_or(|group| group.has(limits))
+    }
+
+    pub(super) fn stands_on(&self, tier: Tier, ground: &Arc<Ground>) -> bool {
         self.tier == tier && (Arc::ptr_eq(&self.ground, ground) || self.ground == *ground)
     }
 
-    fn is_alive(&mut self) -> bool {
+    pub(super) fn is_alive(&mut self) -> bool {
         matches!(self.process.try_wait(), Ok(None))
     }
 
@@ -142,6 +117,20 @@ impl Helper {
             readers.spawn(streams.stderr.clone().read_all(stderr));
         }
         readers
+    }
+
+    /// The listener that a helper on a ground with a proxy sends before anything else; `None` when
+    /// it failed, which its report tells.
+    pub(super) async fn listener(&mut self) -> Option<TcpListener> {
+        let receive = || handover::receive(&self.control);
+        match self.control.async_io(Interest::READABLE, receive).await {
+            Ok(Arrival::Listener(listener)) => Some(listener),
+            Ok(Arrival::Byte(byte)) => {
+                self.heard.push(byte);
+                None
+            }
+            Ok(Arrival::End) | Err(_) => None,
+        }
     }
 
     /// Hands over the command and listens for the report.
@@ -199,6 +188,9 @@ impl Helper {
                 HelperExit::Killed
             }
         };
+        if let Some(group) = &self.group {
+            group.kill();
+        }
         let sweep = tokio::task::spawn_blocking(|| reap::end_orphans(ORPHAN_PATIENCE));
         if !matches!(sweep.await, Ok(Remains::Nothing)) {
             tracing::error!("processes of a command could not be killed");

@@ -53,9 +53,11 @@ impl fmt::Display for Shortfall {
     }
 }
 
-/// What the `landlock` tier cannot hold of a policy.
+/// What a tier cannot hold of a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inexpressible {
+    /// The tier.
+    pub tier: Tier,
     /// What the operator may waive.
     pub waivable: Vec<Waiver>,
     /// The network mode, if it needs a network of its own.
@@ -82,11 +84,10 @@ impl Runner {
             .filter(|tier| (boundary.require..=boundary.prefer).contains(tier));
         for tier in allowed {
             match self.try_out(tier, boundary).await {
-                Ok(confinement) if tier == Tier::Landlock => {
+                Ok(confinement) => {
                     require_expressible(boundary, &confinement)?;
                     return Ok(tier);
                 }
-                Ok(_) => return Ok(tier),
                 Err(error) => missing.push((tier, error)),
             }
         }
@@ -144,11 +145,32 @@ fn trial(boundary: &Boundary) -> CommandSpec {
             guarded: Vec::new(),
             ..boundary.clone()
         },
+        gateway: None,
     }
 }
 
-/// Landlock only adds rights to what lies beneath a path: it cannot take a part out of it.
+/// A network of a command's own needs a namespace, so only the strict tier has one.
 fn require_expressible(boundary: &Boundary, probed: &Confinement) -> Result<(), RunError> {
+    let waivable = match probed.tier {
+        Tier::Strict => return Ok(()),
+        Tier::Landlock => beyond_landlock(boundary, probed),
+        // It promises nothing about files.
+        Tier::None => Vec::new(),
+    };
+    let network = boundary.ground.network;
+    let network = (network != Network::None).then_some(network);
+    if waivable.is_empty() && network.is_none() {
+        return Ok(());
+    }
+    Err(RunError::Inexpressible(Inexpressible {
+        tier: probed.tier,
+        waivable,
+        network,
+    }))
+}
+
+/// Landlock only adds rights to what lies beneath a path: it cannot take a part out of it.
+fn beyond_landlock(boundary: &Boundary, probed: &Confinement) -> Vec<Waiver> {
     let ground = &boundary.ground;
     let writable = boundary
         .roots
@@ -161,7 +183,7 @@ fn require_expressible(boundary: &Boundary, probed: &Confinement) -> Result<(), 
         .layers
         .iter()
         .any(|layer| matches!(layer, Layer::Landlock { abi } if *abi >= SIGNAL_ABI));
-    let waivable: Vec<Waiver> = [
+    [
         (is_protecting, Waiver::ProtectedPaths),
         (is_hiding, Waiver::HiddenPaths),
         (!knows_signals, Waiver::Signals),
@@ -169,12 +191,7 @@ fn require_expressible(boundary: &Boundary, probed: &Confinement) -> Result<(), 
     .into_iter()
     .filter(|(is_needed, waiver)| *is_needed && !boundary.waived.contains(waiver))
     .map(|(_, waiver)| waiver)
-    .collect();
-    let network = (ground.network != Network::None).then_some(ground.network);
-    if waivable.is_empty() && network.is_none() {
-        return Ok(());
-    }
-    Err(RunError::Inexpressible(Inexpressible { waivable, network }))
+    .collect()
 }
 
 /// Whether a hidden path lies where the command may read, and this user could read it.

@@ -8,10 +8,13 @@ use rustix::process::Signal;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use super::held::{Helper, HelperExit, Reserve};
+use super::held::{Helper, HelperExit};
+use super::reserve::Reserve;
 use super::streams::Streams;
 use super::{CommandSpec, RunError, WorkingDirectory};
 use crate::boundary::{Ground, Place};
+use crate::config::Network;
+use crate::gateway::Passage;
 use crate::outcome::{Outcome, Status};
 use crate::tier::{Confinement, Tier};
 use crate::wire::{self, Ending, Request, Stage};
@@ -38,10 +41,12 @@ pub(super) enum Next {
 }
 
 /// Why supervision came to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Cause {
     /// The helper reported or is gone.
     Ended,
+    /// There is no way out for the command, which was not handed over.
+    NoGateway(io::Error),
     TimedOut,
     /// Nobody waits for the outcome any more.
     Dropped,
@@ -61,13 +66,14 @@ impl Supervision {
         let message = [&*frame, &*environment, &*self.spec.stdin];
 
         let mut readers = helper.read_into(&streams);
+        let mut passage = None;
         let cause = tokio::select! {
             biased;
             () = answer.closed() => Cause::Dropped,
-            () = helper.converse(&message) => Cause::Ended,
+            cause = self.hand_over(&mut helper, &message, &mut passage) => cause,
             () = sleep(self.spec.timeout) => Cause::TimedOut,
         };
-        if cause != Cause::Ended {
+        if !matches!(cause, Cause::Ended) {
             helper.stop().await;
         }
         let exit = if helper.left_nothing() {
@@ -75,7 +81,9 @@ impl Supervision {
         } else {
             Some(helper.bury().await)
         };
-        if cause != Cause::Dropped {
+        // All that could use it is dead.
+        let refusals = passage.map_or_else(Vec::new, |passage| passage.refusals());
+        if !matches!(cause, Cause::Dropped) {
             // Late output of something that got away is not worth the wait; what was read stays.
             drop(
                 timeout(PIPE_GRACE, async {
@@ -85,12 +93,18 @@ impl Supervision {
             );
         }
         drop(readers);
-        let outcome = self.status(&helper, exit).map(|status| Outcome {
+        let timed_out = matches!(cause, Cause::TimedOut);
+        let status = match cause {
+            Cause::NoGateway(source) => Err(RunError::Gateway { source }),
+            Cause::Ended | Cause::TimedOut | Cause::Dropped => self.status(&helper, exit),
+        };
+        let outcome = status.map(|status| Outcome {
             status,
-            timed_out: cause == Cause::TimedOut,
+            timed_out,
             stdout: streams.stdout.take(),
             stderr: streams.stderr.take(),
             duration: started.elapsed(),
+            refusals,
             confinement: self.confinement(&helper),
         });
         drop(answer.send(outcome));
@@ -98,8 +112,30 @@ impl Supervision {
             helper.bury().await;
         }
         if self.next == Next::Expected {
-            self.reserve.refill(self.tier, self.ground());
+            drop(helper);
+            self.reserve.refill(self.tier, &self.spec.boundary);
         }
+    }
+
+    /// Opens the command's way out, if it is to have one, hands it over and waits for its end.
+    async fn hand_over(
+        &self,
+        helper: &mut Helper,
+        message: &[&[u8]],
+        passage: &mut Option<Box<dyn Passage>>,
+    ) -> Cause {
+        if self.tier == Tier::Strict
+            && self.ground().network == Network::Proxy
+            && let Some(listener) = helper.listener().await
+            && let Some(gateway) = &self.spec.gateway
+        {
+            match gateway.open(listener) {
+                Ok(opened) => *passage = Some(opened),
+                Err(error) => return Cause::NoGateway(error),
+            }
+        }
+        helper.converse(message).await;
+        Cause::Ended
     }
 
     fn ground(&self) -> &Arc<Ground> {
@@ -150,7 +186,7 @@ impl Supervision {
         })?;
         let helper = self
             .reserve
-            .take(self.tier, self.ground())
+            .take(self.tier, &self.spec.boundary)
             .map_err(|source| RunError::Launch { source })?;
         Ok((helper, frame))
     }

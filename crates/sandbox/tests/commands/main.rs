@@ -4,8 +4,10 @@
     reason = "tests look at /proc to see what is left"
 )]
 
+mod cgroup;
 mod developer;
 mod landlock;
+mod proxy;
 mod strict;
 mod support;
 

@@ -77,6 +77,7 @@ pub(crate) fn spec(program: &str, args: &[&str]) -> CommandSpec {
         timeout: Duration::from_secs(20),
         output_cap_bytes: 64 * 1024,
         boundary: boundary(Tier::Strict),
+        gateway: None,
     }
 }
 

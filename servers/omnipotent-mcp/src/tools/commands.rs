@@ -3,6 +3,7 @@
 pub mod execute_command;
 mod hint;
 mod output;
+pub mod way_out;
 
 use std::io;
 
@@ -93,8 +94,9 @@ fn explain_run(error: RunError) -> ToolError {
         }
         RunError::Inexpressible(beyond) => {
             let hint = match beyond.network {
-                Some(_) => "the operator can set sandbox.network = \"none\", or allow user \
-                            namespaces on this host (`omnipotent-mcp doctor`)"
+                Some(_) => "a network of their own needs the strict tier: the operator can allow \
+                            it (sandbox.prefer, and user namespaces on this host, see \
+                            `omnipotent-mcp doctor`), or set sandbox.network = \"none\""
                     .to_owned(),
                 None => format!(
                     "the operator can allow user namespaces on this host (`omnipotent-mcp \
@@ -113,11 +115,12 @@ fn explain_run(error: RunError) -> ToolError {
         RunError::Directory { source } => ToolError::new(Code::Unavailable, text)
             .with_hint("see whether the directory still exists and may be entered")
             .with_source(source),
-        RunError::Launch { .. } | RunError::Helper { .. } | RunError::NoReport => {
-            ToolError::new(Code::Unavailable, text)
-                .with_hint("call again; if it stays, the operator finds the cause in the log")
-                .with_source(error)
-        }
+        RunError::Launch { .. }
+        | RunError::Gateway { .. }
+        | RunError::Helper { .. }
+        | RunError::NoReport => ToolError::new(Code::Unavailable, text)
+            .with_hint("call again; if it stays, the operator finds the cause in the log")
+            .with_source(error),
         RunError::ShuttingDown => ToolError::new(Code::Unavailable, text),
     }
 }

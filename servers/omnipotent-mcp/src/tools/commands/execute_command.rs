@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_sandbox::{
-    CommandSpec, Confinement, Outcome, Progress, RunError, Runner, Status, WorkingDirectory,
+    CommandSpec, Confinement, Gateway, Outcome, Progress, RunError, Runner, Status,
+    WorkingDirectory,
 };
 use mcp_security::commands::{AllowedCommand, CommandPolicy, VettedEnvironment};
 use mcp_security::paths::Roots;
@@ -17,7 +19,7 @@ use mcp_toolcall::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::hint::{Reach, infer};
+use super::hint::{Reach, infer, refused};
 use super::output::{Shown, show};
 use super::{explain_denied, explain_run, explain_variable};
 use crate::enclosure::Enclosure;
@@ -39,6 +41,8 @@ pub struct ExecuteCommand {
     pub runner: Runner,
     /// What they are confined to.
     pub enclosure: Enclosure,
+    /// What serves their proxy, where they may use the network.
+    pub gateway: Arc<dyn Gateway>,
 }
 
 /// What to run.
@@ -120,8 +124,8 @@ pub struct Reply {
     duration_ms: u64,
     /// What confined the command.
     sandbox: Sandbox,
-    /// Why it may have failed and what would allow it, inferred from what it printed; left out when
-    /// nothing points at the sandbox.
+    /// Why it may have failed and what would allow it: what its network proxy refused, or what its
+    /// output points at; left out when nothing points at the sandbox.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
 }
@@ -153,8 +157,9 @@ impl Tool for ExecuteCommand {
     const SPEC: ToolSpec = ToolSpec {
         name: "execute_command",
         title: "Run a command",
-        summary: "Runs a command in a sandbox (no network, only the allowed directories writable, \
-                  private /tmp and home) and answers with its exit code and output: 256 KiB of \
+        summary: "Runs a command in a sandbox (no network, or a proxy in $HTTPS_PROXY if the operator \
+                  allows one; only the allowed directories writable, private /tmp and home) and \
+                  answers with its exit code and output: 256 KiB of \
                   each stream by default, beginning and end kept. \
                   Nothing it starts outlives the call (timeout 30 s by default, at most 600 s), so \
                   run servers and what uses them in one command. A non-zero exit and a time-out are \
@@ -228,6 +233,7 @@ impl Tool for ExecuteCommand {
             timeout: plan.timeout,
             output_cap_bytes: plan.max_bytes,
             boundary,
+            gateway: Some(Arc::clone(&self.gateway)),
         };
         let report = |Progress {
                           elapsed,
@@ -313,9 +319,8 @@ fn reply(outcome: Outcome, reach: &Reach, budget: usize) -> Reply {
         Status::Signaled(signal) => (None, Some(signal)),
     };
     let success = returncode == Some(0) && !outcome.timed_out;
-    let hint = (!success)
-        .then(|| infer(&stdout, &stderr, &outcome.confinement, reach))
-        .flatten();
+    let infer = || infer(&stdout, &stderr, &outcome.confinement, reach);
+    let hint = refused(&outcome.refusals).or_else(|| (!success).then(infer).flatten());
     Reply {
         returncode,
         signal,

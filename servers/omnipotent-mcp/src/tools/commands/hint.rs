@@ -1,7 +1,7 @@
-//! Why a command may have failed, read from what it printed.
+//! Why a command may have failed: what its proxy refused, or what is read from its output.
 //!
 //! The kernel does not tell an unprivileged server which path or address a process was refused, so
-//! this is inference, and the hint says so.
+//! the latter is inference, and the hint says so.
 
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,9 @@ use mcp_sandbox::{Access, Boundary, Confinement, Network, Tier};
 
 /// How much of the end of a stream is looked at, in bytes; the last error is the likely one.
 const LOOKED_AT: usize = 16 * 1024;
+
+/// Refusals that are told; the first are the likely reason.
+const MOST_REFUSALS: usize = 4;
 
 /// How far a command reached.
 #[derive(Debug)]
@@ -80,6 +83,21 @@ const SIGNS: [(&str, Sign); 26] = [
     ("No space left on device", Sign::Space),
 ];
 
+/// What the command's proxy refused, with the setting for each: fact, also of a command that did
+/// not mind; `None` when it refused nothing.
+pub(super) fn refused(refusals: &[String]) -> Option<String> {
+    let told = refusals
+        .get(..refusals.len().min(MOST_REFUSALS))?
+        .join("; ");
+    let more = match refusals.len().saturating_sub(MOST_REFUSALS) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    (!told.is_empty()).then(|| {
+        format!("the network proxy refused: {told}{more}. Only the operator can change that")
+    })
+}
+
 /// The likely reason, and the setting that would allow it; `None` when nothing points at the
 /// sandbox.
 pub(super) fn infer(
@@ -104,11 +122,17 @@ fn explain(line: &str, reach: &Reach) -> Option<String> {
     match sign {
         Sign::Network if reach.network == Network::None => Some(
             "commands have no network; fetch with http_request_secure and pass the content on, or \
-             the operator sets sandbox.network"
+             the operator sets sandbox.network = \"proxy\""
+                .to_owned(),
+        ),
+        Sign::Network if reach.network == Network::Proxy => Some(
+            "commands reach the network only through the HTTP proxy in HTTPS_PROXY, which resolves \
+             names itself; use a program that takes it, or set it in the program's own settings"
                 .to_owned(),
         ),
         Sign::Network => Some(
-            "commands have only their own loopback interface; fetch with http_request_secure"
+            "commands have only their own loopback interface; fetch with http_request_secure, or \
+             the operator sets sandbox.network = \"proxy\""
                 .to_owned(),
         ),
         Sign::Write => Some(about_path(line, reach, "written").unwrap_or_else(|| {
@@ -122,7 +146,9 @@ fn explain(line: &str, reach: &Reach) -> Option<String> {
              the like); no setting allows it short of a weaker sandbox.prefer"
                 .to_owned(),
         ),
-        Sign::Memory => Some("the memory limit sandbox.limits.memory_bytes".to_owned()),
+        Sign::Memory => Some(
+            "the memory limits sandbox.limits.memory_bytes and total_memory_bytes".to_owned(),
+        ),
         Sign::Processes => Some("the process limit sandbox.limits.processes".to_owned()),
         Sign::FileSize => Some("the file size limit sandbox.limits.file_size_bytes".to_owned()),
         Sign::Space => Some(
@@ -175,6 +201,43 @@ fn first_path(line: &str) -> Option<&Path> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tells_what_was_refused_but_not_without_end() {
+        let refusal = |number| format!("{number}.example: not allowed (egress.allow_hosts)");
+        let all: Vec<_> = (0..6).map(refusal).collect();
+        assert_eq!(refused(&[]), None);
+        let one = refused(&all[..1]).unwrap();
+        let told = "refused: 0.example: not allowed (egress.allow_hosts). Only";
+        assert!(one.contains(told), "{one}");
+        let six = refused(&all).unwrap();
+        assert!(
+            six.contains("3.example") && !six.contains("4.example"),
+            "{six}"
+        );
+        assert!(six.contains("; and 2 more."), "{six}");
+    }
+
+    #[test]
+    fn names_the_proxy_to_programs_that_do_not_use_it() {
+        let held = Confinement {
+            tier: Tier::Strict,
+            layers: Vec::new(),
+            unpinned: Vec::new(),
+        };
+        let hint = |network| {
+            let reach = Reach {
+                network,
+                writable: Vec::new(),
+                readable: Vec::new(),
+            };
+            infer("", "connect: Network is unreachable", &held, &reach).unwrap()
+        };
+        assert!(hint(Network::Proxy).contains("HTTPS_PROXY"));
+        for network in [Network::None, Network::Loopback] {
+            assert!(hint(network).contains("sandbox.network = \"proxy\""));
+        }
+    }
 
     #[track_caller]
     fn check(stderr: &str, expect: Option<&str>) {
