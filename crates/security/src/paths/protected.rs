@@ -20,7 +20,7 @@ pub enum Protection {
 }
 
 impl Protection {
-    fn forbids(self, intent: Intent) -> bool {
+    pub(super) fn forbids(self, intent: Intent) -> bool {
         match self {
             Self::ReadWrite => true,
             Self::Write => intent == Intent::Write,
@@ -234,6 +234,16 @@ impl Rule {
             names,
             protection: rule.access,
         })
+    }
+
+    /// Whether it is about one absolute path.
+    pub(super) fn is_from_top(&self) -> bool {
+        self.from_top
+    }
+
+    /// As it is written in the configuration.
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
     /// How many names it consists of.

@@ -10,6 +10,8 @@ use mcp_sandbox::RunError;
 use mcp_security::commands::{CommandDenied, Decision, SyntaxError, VariableDenied};
 use mcp_toolcall::{Code, ToolError};
 
+use crate::enclosure::DrawError;
+
 /// Why a command was refused, and what the caller can do instead.
 fn explain_denied(error: &CommandDenied) -> ToolError {
     let text = error.to_string();
@@ -70,6 +72,21 @@ fn explain_variable(error: &VariableDenied) -> ToolError {
                 .with_limit(u64::try_from(*limit).unwrap_or(u64::MAX))
                 .with_hint("put the values into a file or into `stdin`")
         }
+    }
+}
+
+/// Why no boundary was drawn, and what the operator can do.
+fn explain_draw(error: DrawError) -> ToolError {
+    let text = error.to_string();
+    match error {
+        DrawError::Root(source) => explain_run(RunError::Directory { source }),
+        DrawError::Unscanned { entries, .. } => ToolError::new(Code::Unavailable, text)
+            .with_layer("sandbox")
+            .with_limit(u64::try_from(entries).unwrap_or(u64::MAX))
+            .with_hint(
+                "the operator can raise sandbox.scan_entries, open a smaller directory, or do \
+                 without by sandbox.waive = [\"unscanned\"]",
+            ),
     }
 }
 
