@@ -6,7 +6,7 @@ mod output;
 
 use std::io;
 
-use mcp_sandbox::RunError;
+use mcp_sandbox::{RunError, Stage};
 use mcp_security::commands::{CommandDenied, Decision, SyntaxError, VariableDenied};
 use mcp_toolcall::{Code, ToolError};
 
@@ -125,6 +125,15 @@ fn explain_run(error: RunError) -> ToolError {
         RunError::Directory { source } => ToolError::new(Code::Unavailable, text)
             .with_hint("see whether the directory still exists and may be entered")
             .with_source(source),
+        RunError::Helper {
+            stage: Stage::Lock, ..
+        } => ToolError::new(
+            Code::Unavailable,
+            "another program holds a lock (flock) on a directory that is open to commands",
+        )
+        .with_layer("sandbox")
+        .with_hint("call again; if it stays, `lslocks` on the host names the program to be ended")
+        .with_source(error),
         RunError::Launch { .. } | RunError::Helper { .. } | RunError::NoReport => {
             ToolError::new(Code::Unavailable, text)
                 .with_hint("call again; if it stays, the operator finds the cause in the log")
