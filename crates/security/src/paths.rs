@@ -9,6 +9,7 @@
 
 mod config;
 mod error;
+mod hops;
 mod links;
 mod protected;
 mod request;
@@ -36,6 +37,7 @@ pub use self::config::{
     Access, FilesConfig, RootConfig, RootsError, Surroundings, home_directories,
 };
 pub use self::error::PathError;
+pub use self::hops::every_name;
 pub use self::protected::{ProtectedPath, Protection};
 pub use self::resolve::Kind;
 pub use self::scan::{Protected, ProtectedEntry};

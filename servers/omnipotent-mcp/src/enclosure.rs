@@ -1,5 +1,6 @@
 //! From the policy on files and the sandbox's configuration to the boundary of a command.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,7 +28,12 @@ impl Enclosure {
     /// The confinement that a configuration asks for. `home` is the server's home directory.
     pub fn new(config: &SandboxConfig, roots: &Roots, home: Option<&Path>) -> Self {
         let mut closed = Boundary::closed(config, home);
-        let tops: Vec<PathBuf> = roots.iter().map(|root| root.path().to_owned()).collect();
+        // Rules may name a root by the path that is configured or by the one without links.
+        let tops = roots.iter().flat_map(|root| {
+            let real = Place::of(root).ok().map(|place| place.path);
+            std::iter::once(root.path().to_owned()).chain(real)
+        });
+        let tops: BTreeSet<PathBuf> = tops.collect();
         let mut ground = Ground::clone(&closed.ground);
         for rule in roots.protected_paths() {
             lay_down(&mut ground, &rule, &tops);
@@ -111,7 +117,7 @@ fn guard(protection: Protection) -> Guard {
 }
 
 /// Adds what a rule of the file policy means for commands.
-fn lay_down(ground: &mut Ground, rule: &ProtectedPath, roots: &[PathBuf]) {
+fn lay_down(ground: &mut Ground, rule: &ProtectedPath, roots: &BTreeSet<PathBuf>) {
     let guard = guard(rule.access);
     let path = Path::new(&rule.path);
     if path.is_absolute() && rule.path.contains('*') {
@@ -124,7 +130,11 @@ fn lay_down(ground: &mut Ground, rule: &ProtectedPath, roots: &[PathBuf]) {
             name: name.to_owned(),
             guard,
         });
-        ground.names.extend(names);
+        for name in names.filter(|it| it.name.file_name().is_some()) {
+            if !ground.names.contains(&name) {
+                ground.names.push(name);
+            }
+        }
         let is_apart = rule.path == READABLE || KERNEL.contains(&rule.path.as_str());
         if guard == Guard::Hidden && !is_apart {
             ground.hidden.push(path.to_owned());

@@ -8,6 +8,7 @@ pub mod config;
 pub mod doctor;
 pub mod enclosure;
 pub mod host;
+pub mod own;
 pub mod policy;
 pub mod server;
 pub mod tools;

@@ -11,7 +11,7 @@ use mcp_metrics::{Recorder, Reload};
 use mcp_ratelimit::Limiter;
 use mcp_sandbox::Runner;
 use mcp_security::files::Digest;
-use mcp_security::paths::{ProtectedPath, Surroundings, home_directories};
+use mcp_security::paths::{Surroundings, home_directories};
 use mcp_serve::Occasion;
 use mcp_toolcall::{Pipeline, Policy, ReplyCache};
 use serde_json::{Map, Value};
@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 use crate::Config;
 use crate::enclosure::Enclosure;
 use crate::host::Host;
+use crate::own::OwnFiles;
 use crate::server::{BuildError, Start};
 use crate::tools::{self, Parts};
 
@@ -43,8 +44,8 @@ pub type Load = dyn Fn() -> Result<Config, Box<dyn Error + Send + Sync>> + Send 
 #[derive(Debug)]
 pub(crate) struct Lasting {
     pub(crate) start: Start,
-    /// Rules that keep the server's own files out of reach.
-    pub(crate) own: Vec<ProtectedPath>,
+    /// What no call may reach.
+    pub(crate) own: OwnFiles,
     pub(crate) host: Host,
     pub(crate) recorder: Recorder,
     pub(crate) audit: Audit,
@@ -95,10 +96,7 @@ impl Lasting {
         before: Option<&Policy>,
     ) -> Result<Made, BuildError> {
         let version: Arc<str> = version(&config, &self.start).into();
-        config
-            .files
-            .extra_protected
-            .extend(self.own.iter().cloned());
+        config.files.extra_protected.extend(self.own.rules());
         let environment = &self.start.environment;
         let home = environment.iter().find(|(name, _)| name == "HOME");
         let homes = home_directories(&self.start.passwd, home.map(|(_, home)| home.as_os_str()));

@@ -12,7 +12,7 @@ use mcp_metrics::Recorder;
 use mcp_sandbox::{BuildError as SandboxError, Confinement, RunError, Runner};
 use mcp_security::commands::CommandsConfigError;
 use mcp_security::names::NameListError;
-use mcp_security::paths::{ProtectedPath, Protection, RootsError};
+use mcp_security::paths::RootsError;
 use mcp_security::redaction::{Redactor, Secret, secrets_in_environment};
 use mcp_serve::{Access, Identity, MissingToken, Reloading, ServeConfig, ServeError, Stop};
 use mcp_toolcall::{Pipeline, Sanitiser, reply_cache};
@@ -22,6 +22,7 @@ use crate::Config;
 use crate::doctor::{self, Diagnosis};
 use crate::enclosure::Enclosure;
 use crate::host::Host;
+use crate::own::{OwnFiles, default_configuration};
 use crate::policy::{Lasting, Load, Made, Renewal, Standing};
 
 /// When the sandbox is tried out after the start, so that the first answers do not wait for it.
@@ -108,13 +109,16 @@ impl Server {
             MissingToken::Make => audit.directory(),
             MissingToken::Leave => None,
         };
-        let own = own_files(
+        let usual_file = default_configuration(&start.environment);
+        let own = OwnFiles::new(
             &[
                 start.config_file.as_deref(),
+                usual_file.as_deref(),
                 access.token_file(),
                 audit_file.as_deref(),
             ],
             &[
+                usual_file.as_deref().and_then(Path::parent),
                 audit_file.as_deref().and_then(Path::parent),
                 audit_directory.as_deref(),
             ],
@@ -235,34 +239,4 @@ pub(crate) async fn confinement(
         .outline()
         .map_err(|source| RunError::Directory { source })?;
     runner.confinement(&boundary).await
-}
-
-/// Rules that keep the server's own files out of reach, whatever the roots are: each by name and
-/// identity, with what editors and savers leave beside it, and the usual places of all.
-fn own_files(files: &[Option<&Path>], directories: &[Option<&Path>]) -> Vec<ProtectedPath> {
-    let rule = |path: String| ProtectedPath {
-        path,
-        access: Protection::ReadWrite,
-    };
-    let absolute = |path: &Path| Some(std::path::absolute(path).ok()?.to_str()?.to_owned());
-    let beside = |path: &String| {
-        let (directory, name) = path.rsplit_once('/')?;
-        Some(["", ".", "#"].map(|mark| format!("{directory}/{mark}{name}*")))
-    };
-    let listed = |paths: &[Option<&Path>]| -> Vec<String> {
-        paths
-            .iter()
-            .copied()
-            .flatten()
-            .filter_map(absolute)
-            .collect()
-    };
-    let usual = [".config", ".local/state"].map(|parent| format!("{parent}/{}", IDENTITY.name));
-    let files = listed(files);
-    let neighbours: Vec<String> = files.iter().filter_map(beside).flatten().collect();
-    let own = files
-        .into_iter()
-        .chain(neighbours)
-        .chain(listed(directories));
-    own.chain(usual).map(rule).collect()
 }
