@@ -4,6 +4,7 @@
 //! What a tool promises is in its own file under [`tools`]; the list of them is
 //! `tools::catalog`.
 
+mod announcer;
 pub mod config;
 pub mod doctor;
 pub mod enclosure;

@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use mcp_audit::Audit;
 use mcp_egress::ConfigError as EgressConfigError;
@@ -19,14 +19,12 @@ use mcp_toolcall::{Pipeline, Sanitiser, reply_cache};
 use serde_json::{Map, Value};
 
 use crate::Config;
+use crate::announcer::Announcer;
 use crate::doctor::{self, Diagnosis};
 use crate::enclosure::Enclosure;
 use crate::host::Host;
 use crate::own::{OwnFiles, default_configuration};
 use crate::policy::{Lasting, Load, Made, Renewal, Standing};
-
-/// When the sandbox is tried out after the start, so that the first answers do not wait for it.
-const BEFORE_TRIAL: Duration = Duration::from_millis(200);
 
 /// What the server says of itself.
 pub const IDENTITY: Identity = Identity {
@@ -142,6 +140,8 @@ impl Server {
             replies: replies.clone(),
             started: Instant::now(),
             standing: Standing::default(),
+            runner: Mutex::default(),
+            announcer: Announcer::default(),
         };
         let (started_with, calls) = (Renewal::started_with(&config), config.calls.clone());
         let Made {
@@ -175,20 +175,10 @@ impl Server {
     pub async fn run(self, load: Box<Load>) -> Result<(), ServeError> {
         let stop = Stop::on_signals()?;
         let recording = self.lasting.audit.start(IDENTITY.version);
+        let announcer = self.lasting.announcer.clone();
+        // They belong to the first policy, which another may follow.
         let (runner, enclosure) = self.sandbox;
-        let announced = async move {
-            tokio::time::sleep(BEFORE_TRIAL).await;
-            match confinement(&runner, &enclosure).await {
-                Ok(held) => tracing::info!(tier = held.tier.as_str(), "sandbox"),
-                Err(error) => {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::error!(error, "commands are refused; see `omnipotent-mcp doctor`");
-                }
-            }
-            // They belong to the first policy, which another may follow.
-            drop((runner, enclosure));
-            std::future::pending().await
-        };
+        announcer.look(runner, enclosure);
         let recorder = self.lasting.recorder.clone();
         let file = self.lasting.start.config_file.clone();
         let renewal = Renewal {
@@ -202,7 +192,7 @@ impl Server {
         let served = (self.pipeline, recorder);
         let outcome = tokio::select! {
             outcome = mcp_serve::run(IDENTITY, self.serve, self.access, served, stop) => outcome,
-            outcome = announced => outcome,
+            never = announcer.run() => match never {},
         };
         recording.stop().await;
         outcome

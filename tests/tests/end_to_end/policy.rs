@@ -83,6 +83,32 @@ fn no_call_replaces_a_link_to_the_configuration_file() {
     assert_eq!(std::fs::read_to_string(&link).unwrap(), "# real\n");
 }
 
+#[test]
+fn a_tier_that_is_lost_or_gained_is_in_the_log() {
+    let mut server = Setup::unlimited()
+        .configuration("# empty\n")
+        .stdio(Era::Modern);
+    until("the first tier", || {
+        server.process.errors().contains("strict")
+    });
+    let weaker = "[sandbox]\nprefer = 'landlock'\nwaive = ['protected_paths', 'hidden_paths']\n";
+    server.stage.file("config.toml", weaker);
+    until("the loss", || {
+        server
+            .process
+            .errors()
+            .contains("the sandbox is weaker now")
+    });
+    server.stage.file("config.toml", "# empty\n");
+    until("the gain", || {
+        server
+            .process
+            .errors()
+            .contains("the sandbox is stronger now")
+    });
+    assert!(runs(&mut server));
+}
+
 fn shows(server: &Http, line: &str) -> bool {
     server
         .get_ops("/metrics")

@@ -7,7 +7,7 @@
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -47,6 +47,10 @@ impl Reserve {
             binary,
             ready: Mutex::new(None),
         }
+    }
+
+    pub(super) fn binary(&self) -> &Path {
+        &self.binary
     }
 
     /// A helper that waits for its command on this ground.
