@@ -163,7 +163,8 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// Processes and threads of a command at once. In the `strict` tier the kernel counts the
     /// command's own (`RLIMIT_NPROC` in a user namespace), unless the server runs as root, which
-    /// it exempts; the other tiers count all of the user's and leave this out. Default 1024.
+    /// it exempts. Before Linux 5.14 it counts all processes of the user there, so that a command
+    /// may have fewer. The other tiers count all of the user's and leave this out. Default 1024.
     pub processes: u64,
     /// Processor time per process (`RLIMIT_CPU`), in whole seconds. Default 0 s: the wall clock
     /// bounds a command.
