@@ -1,7 +1,7 @@
 //! A root as the host has it, with the place-holders that were made in it.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{
-    AtFlags, FileType, FlockOperation, Mode, OFlags, ResolveFlags, flock, mknodat, openat, statat,
-    unlinkat,
+    AtFlags, FileType, FlockOperation, Mode, OFlags, ResolveFlags, flock, linkat, mknodat, openat,
+    statat, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::process::geteuid;
@@ -31,6 +31,8 @@ pub(super) struct Pinned {
     host: OwnedFd,
     /// Place-holders, relative to the root.
     pub(super) made: BTreeSet<PathBuf>,
+    /// Directory and name of the first that was made here.
+    first: Option<(OwnedFd, OsString)>,
 }
 
 /// What is at a protected name.
@@ -56,6 +58,7 @@ impl Pinned {
             host: find(old, &path, flags, ResolveFlags::NO_SYMLINKS)?,
             path,
             made: BTreeSet::new(),
+            first: None,
         })
     }
 
@@ -133,8 +136,14 @@ impl Pinned {
     }
 
     fn stand_in(&mut self, at: &OwnedFd, name: &OsStr, path: PathBuf) -> io::Result<Found> {
+        if self.link_first(at, name) {
+            return Ok(self.keep(path));
+        }
         match mknodat(at, name, FileType::Fifo, Mode::from(STAND_IN), 0) {
-            Ok(()) => Ok(self.keep(path)),
+            Ok(()) => {
+                self.first = Some((at.try_clone()?, name.to_owned()));
+                Ok(self.keep(path))
+            }
             // Another command's, or somebody else's own.
             Err(Errno::EXIST) if is_stand_in(at, name) => Ok(self.keep(path)),
             Err(Errno::EXIST) => Ok(Found::Loose),
@@ -142,6 +151,23 @@ impl Pinned {
             Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) => Ok(Found::Unreachable),
             Err(errno) => Err(errno.into()),
         }
+    }
+
+    /// Gives the first place-holder another name, because an inode of its own costs a search on
+    /// ext4 past all those that were freed in the last five seconds.
+    fn link_first(&self, at: &OwnedFd, name: &OsStr) -> bool {
+        let Some((directory, first)) = &self.first else {
+            return false;
+        };
+        if linkat(directory, first, at, name, AtFlags::empty()).is_err() {
+            return false;
+        }
+        if is_stand_in(at, name) {
+            return true;
+        }
+        // Somebody put another thing under the first one's name; this name of it is ours.
+        unlinkat(at, name, AtFlags::empty()).ok();
+        false
     }
 
     fn keep(&mut self, path: PathBuf) -> Found {
