@@ -34,7 +34,7 @@ impl Announcer {
 
     /// Announces for as long as it is polled.
     pub(crate) async fn run(self) -> Infallible {
-        let mut before = None;
+        let mut before = Held::Unknown;
         loop {
             self.0.is_there.notified().await;
             tokio::time::sleep(BEFORE_TRIAL).await;
@@ -49,33 +49,42 @@ impl Announcer {
             };
             let tried = confinement(&runner, &enclosure).await.map(|held| held.tier);
             let now = match &tried {
-                Ok(tier) => Some(*tier),
+                Ok(tier) => Held::In(*tier),
                 Err(error) => {
                     let error: &dyn Error = error;
                     tracing::error!(error, "commands are refused; see `omnipotent-mcp doctor`");
-                    None
+                    Held::Refused
                 }
             };
             announce(before, now);
-            before = Some(now);
+            before = now;
         }
     }
 }
 
-/// `None` inside stands for commands that are refused, which has been said already.
-fn announce(before: Option<Option<Tier>>, now: Option<Tier>) {
-    let Some(tier) = now.map(Tier::as_str) else {
-        return;
-    };
+/// What was found last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Held {
+    Unknown,
+    /// Commands are refused, which has been said already.
+    Refused,
+    In(Tier),
+}
+
+fn announce(before: Held, now: Held) {
+    let Held::In(tier) = now else { return };
+    let tier = tier.as_str();
     match before {
-        None => tracing::info!(tier, "sandbox"),
-        Some(before) if before == now => {}
-        Some(Some(before)) if Some(before) > now => {
-            tracing::warn!(tier, before = before.as_str(), "the sandbox is weaker now");
+        Held::Unknown => tracing::info!(tier, "sandbox"),
+        Held::In(before) if before.as_str() == tier => {}
+        Held::In(stronger) if before > now => {
+            let before = stronger.as_str();
+            tracing::warn!(tier, before, "the sandbox is weaker now");
         }
-        Some(before) => {
-            let before = before.map_or("refused", Tier::as_str);
+        Held::In(weaker) => {
+            let before = weaker.as_str();
             tracing::info!(tier, before, "the sandbox is stronger now");
         }
+        Held::Refused => tracing::info!(tier, "commands are no longer refused"),
     }
 }

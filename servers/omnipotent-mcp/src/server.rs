@@ -107,20 +107,7 @@ impl Server {
             MissingToken::Make => audit.directory(),
             MissingToken::Leave => None,
         };
-        let usual_file = default_configuration(&start.environment);
-        let own = OwnFiles::new(
-            &[
-                start.config_file.as_deref(),
-                usual_file.as_deref(),
-                access.token_file(),
-                audit_file.as_deref(),
-            ],
-            &[
-                usual_file.as_deref().and_then(Path::parent),
-                audit_file.as_deref().and_then(Path::parent),
-                audit_directory.as_deref(),
-            ],
-        );
+        let own = own_files(&start, &access, [audit_file, audit_directory]);
         let mut secrets = secrets_in_environment(&start.environment);
         secrets.extend(access.secret().map(|token| Secret {
             name: "bearer token".to_owned(),
@@ -229,4 +216,23 @@ pub(crate) async fn confinement(
         .outline()
         .map_err(|source| RunError::Directory { source })?;
     runner.confinement(&boundary).await
+}
+
+/// The files that decide what the server does and hold what it did, with their directories.
+fn own_files(start: &Start, access: &Access, audit: [Option<PathBuf>; 2]) -> OwnFiles {
+    let usual_file = default_configuration(&start.environment);
+    let [audit_file, audit_directory] = audit;
+    OwnFiles::new(
+        &[
+            start.config_file.as_deref(),
+            usual_file.as_deref(),
+            access.token_file(),
+            audit_file.as_deref(),
+        ],
+        &[
+            usual_file.as_deref().and_then(Path::parent),
+            audit_file.as_deref().and_then(Path::parent),
+            audit_directory.as_deref(),
+        ],
+    )
 }

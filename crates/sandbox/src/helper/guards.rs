@@ -77,7 +77,7 @@ impl Guards {
         Self::anchor(root, roots, &guarded)?;
         let mut read_only = Vec::new();
         for it in &guarded {
-            self.put_up(root, it, &mut read_only)?;
+            Self::put_up(root, it, &mut read_only)?;
         }
         self.hold_links(root, &mut read_only)?;
         // Those of the system too: the ground may have been laid long ago.
@@ -163,7 +163,6 @@ impl Guards {
     }
 
     fn put_up(
-        &mut self,
         root: &PrivateRoot,
         guarded: &Guarded,
         read_only: &mut Vec<PathBuf>,

@@ -91,9 +91,15 @@ struct Search<'a> {
     named: HashMap<PathBuf, Protection>,
 }
 
-/// What is done with an entry. Answers with the rule that holds all in it, or with none to leave
-/// a directory out.
-type Look<'a> = fn(&mut Search<'a>, &Entry<'_, 'a>) -> Option<Option<&'a Rule>>;
+/// What is done with an entry, and with what is in it.
+type Look<'a> = fn(&mut Search<'a>, &Entry<'_, 'a>) -> Inside<'a>;
+
+/// What becomes of the entries of a directory.
+enum Inside<'a> {
+    /// They are looked at, held by this rule if there is one.
+    Listed(Option<&'a Rule>),
+    LeftOut,
+}
 
 impl<'a> Search<'a> {
     fn new(roots: &'a Roots, limit: usize) -> Self {
@@ -163,10 +169,10 @@ impl<'a> Search<'a> {
                     file_type: entry.file_type(),
                     inode: has_inodes.then(|| entry.ino()),
                 };
-                let inner = look(self, &entry);
-                let may_be_listed =
-                    matches!(entry.file_type, FileType::Directory | FileType::Unknown);
-                if let Some(rule) = inner.filter(|_| may_be_listed && !self.is_root(&entry)) {
+                if let Inside::Listed(rule) = look(self, &entry)
+                    && matches!(entry.file_type, FileType::Directory | FileType::Unknown)
+                    && !self.is_root(&entry)
+                {
                     queue.push_back(Waiting {
                         relative: directory.relative.join(entry.name),
                         rule,
@@ -185,18 +191,18 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn look_for_names(&mut self, entry: &Entry<'_, 'a>) -> Option<Option<&'a Rule>> {
+    fn look_for_names(&mut self, entry: &Entry<'_, 'a>) -> Inside<'a> {
         let above = entry.directory.rule;
         if above.is_some_and(Rule::is_closing) {
             self.note_links(entry, above);
-            return Some(above);
+            return Inside::Listed(above);
         }
         let rule = self.rule_at(entry).or(above);
         self.note_links(entry, rule);
         if !self.inodes.is_empty() && !rule.is_some_and(Rule::is_closing) {
             self.note_other_name(entry);
         }
-        Some(rule)
+        Inside::Listed(rule)
     }
 
     /// The rule that names this entry, which is noted.
@@ -212,10 +218,13 @@ impl<'a> Search<'a> {
         Some(rule)
     }
 
-    fn look_for_links(&mut self, entry: &Entry<'_, 'a>) -> Option<Option<&'a Rule>> {
+    fn look_for_links(&mut self, entry: &Entry<'_, 'a>) -> Inside<'a> {
         self.note_other_name(entry);
-        let is_closed = self.named.get(&entry.path()) == Some(&Protection::ReadWrite);
-        (!is_closed).then_some(None)
+        if self.named.get(&entry.path()) == Some(&Protection::ReadWrite) {
+            Inside::LeftOut
+        } else {
+            Inside::Listed(None)
+        }
     }
 
     /// Notes an entry that is another name of a protected file.
@@ -264,7 +273,7 @@ impl<'a> Search<'a> {
             protection: rule.protection(),
             rule: rule.text(),
             is_sought: false,
-            all: u64::from(stat.st_nlink),
+            all: usize::try_from(stat.st_nlink).unwrap_or(usize::MAX),
             named: HashMap::new(),
         });
         if rule.is_closing() && links.protection != Protection::ReadWrite {

@@ -9,8 +9,6 @@ use rustix::io::Errno;
 
 use super::{Finding, whole};
 
-const OPNOTSUPP: i32 = Errno::OPNOTSUPP.raw_os_error();
-
 /// Reads a file of the kernel's, by its path.
 type Facts<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -30,16 +28,12 @@ enum Said {
 
 impl Said {
     fn of(error: &io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::PermissionDenied => Self::NotPermitted,
-            io::ErrorKind::StorageFull => Self::NoRoom,
-            io::ErrorKind::InvalidInput => Self::Unknown,
-            // ENOSYS is of this kind too.
-            io::ErrorKind::Unsupported if error.raw_os_error() == Some(OPNOTSUPP) => {
-                Self::SwitchedOff
-            }
-            io::ErrorKind::Unsupported => Self::Unknown,
-            _ => Self::Other,
+        match Errno::from_io_error(error) {
+            Some(Errno::PERM | Errno::ACCESS) => Self::NotPermitted,
+            Some(Errno::NOSPC) => Self::NoRoom,
+            Some(Errno::INVAL | Errno::NOSYS) => Self::Unknown,
+            Some(Errno::OPNOTSUPP) => Self::SwitchedOff,
+            Some(_) | None => Self::Other,
         }
     }
 }
@@ -199,10 +193,10 @@ fn unknown(what: &'static str, failure: &RunError) -> Finding {
 mod tests {
     use super::*;
 
-    fn failed(stage: Stage, errno: i32) -> RunError {
+    fn failed(stage: Stage, errno: Errno) -> RunError {
         RunError::Helper {
             stage,
-            source: io::Error::from_raw_os_error(errno),
+            source: errno.into(),
         }
     }
 
@@ -231,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_switch_is_blamed_for_what_it_causes_only() {
-        let [eperm, enospc] = [1, 28];
+        let [eperm, enospc] = [Errno::PERM, Errno::NOSPC];
         let off = [("max_user_namespaces", "0")];
         check(
             &failed(Stage::Namespaces, enospc),
@@ -273,7 +267,7 @@ mod tests {
 
     #[test]
     fn landlock_is_blamed_on_the_modules_where_the_kernel_says_so() {
-        let eopnotsupp = failed(Stage::Landlock, OPNOTSUPP);
+        let eopnotsupp = failed(Stage::Landlock, Errno::OPNOTSUPP);
         let modules = [("lsm", "capability,yama")];
         check(
             &eopnotsupp,
@@ -288,7 +282,7 @@ mod tests {
             &["lsm=landlock"],
         );
         check(
-            &failed(Stage::Seccomp, 22),
+            &failed(Stage::Seccomp, Errno::INVAL),
             &modules,
             &["unknown"],
             &["lsm="],
@@ -305,13 +299,13 @@ mod tests {
     fn a_filter_is_named_where_namespaces_are_refused() {
         let status = [("status", "Name:\tx\nSeccomp:\t2\n")];
         check(
-            &failed(Stage::Namespaces, 1),
+            &failed(Stage::Namespaces, Errno::PERM),
             &status,
             &["--security-opt seccomp"],
             &["lsm="],
         );
         check(
-            &failed(Stage::Limits, 1),
+            &failed(Stage::Limits, Errno::PERM),
             &status,
             &["unknown"],
             &["--security-opt"],

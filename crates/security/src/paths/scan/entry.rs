@@ -18,7 +18,7 @@ pub(super) struct Links<'a> {
     /// Whether it was known from the start, so that its names are found on the way.
     pub(super) is_sought: bool,
     /// How many names it has.
-    pub(super) all: u64,
+    pub(super) all: usize,
     /// Those that rules name: directory and name, because one directory may be mounted twice.
     pub(super) named: HashMap<(Identity, OsString), Protection>,
 }
@@ -27,7 +27,7 @@ impl Links<'_> {
     pub(super) fn are_all_held(&self) -> bool {
         let held = self.named.values();
         let held = held.filter(|it| **it == Protection::ReadWrite || **it == self.protection);
-        u64::try_from(held.count()).is_ok_and(|held| held >= self.all)
+        held.count() >= self.all
     }
 }
 
