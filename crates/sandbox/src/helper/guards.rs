@@ -77,7 +77,7 @@ impl Guards {
         Self::anchor(root, roots, &guarded)?;
         let mut read_only = Vec::new();
         for it in &guarded {
-            Self::put_up(root, it, &mut read_only)?;
+            self.put_up(root, it, &mut read_only)?;
         }
         self.hold_links(root, &mut read_only)?;
         // Those of the system too: the ground may have been laid long ago.
@@ -163,6 +163,7 @@ impl Guards {
     }
 
     fn put_up(
+        &self,
         root: &PrivateRoot,
         guarded: &Guarded,
         read_only: &mut Vec<PathBuf>,
@@ -172,7 +173,7 @@ impl Guards {
         };
         if kind(&found)? == FileType::Symlink {
             // First what it leads to inside: a dead link is as good as none.
-            Self::put_up_behind(root, &guarded.path, guarded.guard, read_only)?;
+            self.put_up_behind(root, &guarded.path, guarded.guard, read_only)?;
             match guarded.guard {
                 Guard::Hidden => root.cover(found)?,
                 Guard::ReadOnly => bind(&found, &found)?,
@@ -205,8 +206,9 @@ impl Guards {
         }
     }
 
-    /// Protects what `path` leads to, links followed; false when that is nothing.
+    /// Protects what `path` leads to in a root, links followed; false when that is nothing.
     fn put_up_behind(
+        &self,
         root: &PrivateRoot,
         path: &Path,
         guard: Guard,
@@ -218,15 +220,28 @@ impl Guards {
             Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP) => return Ok(false),
             Err(errno) => return Err(errno.into()),
         };
+        let place = Place::of(&found)?;
+        if !self.may_be_covered(&place.path, path) {
+            return Ok(false);
+        }
         match guard {
             Guard::Hidden => root.cover(found)?,
             Guard::ReadOnly => {
-                let place = Place::of(&found)?;
                 bind(&found, &found)?;
                 read_only.push(place.path);
             }
         }
         Ok(true)
+    }
+
+    /// Whether what `link` leads to is part of a root. A command may have planted a link to the
+    /// system, or upwards, to have all of that covered from the next command.
+    fn may_be_covered(&self, place: &Path, link: &Path) -> bool {
+        let mut roots = self.roots.iter().map(|pinned| pinned.path.as_path());
+        let is_inside = roots
+            .clone()
+            .any(|root| place != root && place.starts_with(root));
+        is_inside && !link.starts_with(place) && !roots.any(|root| root.starts_with(place))
     }
 
     /// Makes the links on the way to protected names mount points, so that they cannot be
@@ -240,7 +255,7 @@ impl Guards {
             }
         }
         for (path, guard) in std::mem::take(&mut self.behind_links) {
-            if !Self::put_up_behind(root, &path, guard, read_only)? {
+            if !self.put_up_behind(root, &path, guard, read_only)? {
                 self.unpinned.push(path.display().to_string());
             }
         }

@@ -406,6 +406,37 @@ async fn links_at_protected_names_and_on_the_way_to_them_are_held() {
 }
 
 #[tokio::test]
+async fn a_planted_link_covers_neither_the_system_nor_what_it_lies_in() {
+    let root = workspace();
+    let top = root.path();
+    fs::create_dir_all(top.join("sub/deep")).unwrap();
+    fs::write(top.join("sub/file"), "x").unwrap();
+    for (link, target) in [
+        ("sub/.env", "/usr"),
+        ("sub/.env.up", ".."),
+        ("sub/deep/.env", "."),
+        ("sub/deep/.env.up", "../.."),
+    ] {
+        symlink(target, top.join(link)).unwrap();
+    }
+    let mut spec = within(sh("cat sub/file && ls sub/deep /usr/bin >/dev/null"), top);
+    spec.boundary.guarded = [
+        "sub/.env",
+        "sub/.env.up",
+        "sub/deep/.env",
+        "sub/deep/.env.up",
+    ]
+    .map(|link| Guarded {
+        path: top.join(link),
+        depth: 1,
+        guard: Guard::Hidden,
+    })
+    .into();
+    let outcome = run(spec).await;
+    assert_eq!(outcome.status, Status::Exited(0), "{}", printed(&outcome));
+}
+
+#[tokio::test]
 async fn nothing_is_left_when_the_program_cannot_be_executed() {
     let root = workspace();
     let spec = with_ground(
@@ -524,7 +555,7 @@ async fn sees_only_its_own_processes() {
 async fn a_fork_bomb_and_a_memory_hog_end_in_it() {
     let mark = mark();
     let mut bomb = sh(&format!(
-        "f() {{ f | f & sleep {mark}; }}; f 2>/dev/null; wait"
+        "f() {{ f | f & sleep {mark}; }}; f 2>/dev/null & exec sleep {mark}"
     ));
     bomb.timeout = Duration::from_secs(3);
     bomb.boundary.limits.processes = 200;
