@@ -22,7 +22,8 @@ pub struct AuditConfig {
     pub path: Option<PathBuf>,
     /// Size past which a new file is begun, in bytes; at least 1 MiB is used. Default 64 MiB.
     pub max_file_bytes: NonZeroU64,
-    /// Files that are kept, the current one included; the oldest is removed. Default 8.
+    /// Files that are kept, the current one included; the oldest is removed. The one before the
+    /// current file always stays, so at least 2 are used. Default 8.
     pub max_files: NonZeroU32,
     /// When records are forced to the disk: `never`, `changes` or `always`. Default `never`: what an
     /// answered call changed is recorded whatever ends the server (`kill -9`; of reading calls the

@@ -9,11 +9,19 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
+use rustix::io::Errno;
 
 use crate::AuditError;
 use crate::place::rotated_number;
+
+/// How long servers may hold the lock. Each holds it for one write; there may be many.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Between two looks at a lock that is held.
+const LOCK_PAUSE: Duration = Duration::from_millis(1);
 
 /// The name of the current file in a directory of which only the name is known.
 const USUAL_NAME: &str = "audit.jsonl";
@@ -42,7 +50,7 @@ pub(crate) fn current_path(path: &Path) -> PathBuf {
 
 /// The files of the audit whose current file is `path`, oldest first. No server writes meanwhile.
 pub(crate) fn open(path: &Path) -> Result<Vec<Part>, AuditError> {
-    let _lock = lock(path);
+    let _lock = lock(path, LOCK_PATIENCE)?;
     let mut found = rotated(path)?;
     found.sort_unstable_by_key(|(number, _)| *number);
     let rotated = found.into_iter().map(|(number, path)| (Some(number), path));
@@ -90,12 +98,25 @@ fn rotated(path: &Path) -> Result<Vec<(u64, PathBuf)>, AuditError> {
 }
 
 /// Keeps servers from writing until it is dropped. A copy of an audit has no lock and needs none.
-fn lock(path: &Path) -> Option<File> {
+fn lock(path: &Path, patience: Duration) -> Result<Option<File>, AuditError> {
     let mut name = OsString::from(path);
     name.push(".lock");
-    let file = File::open(name).ok()?;
-    rustix::fs::flock(&file, FlockOperation::LockShared).ok()?;
-    Some(file)
+    let Ok(file) = File::open(&name) else {
+        return Ok(None);
+    };
+    let deadline = Instant::now() + patience;
+    loop {
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => return Ok(Some(file)),
+            Err(Errno::WOULDBLOCK) if Instant::now() < deadline => {
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            Err(Errno::WOULDBLOCK) => return Err(AuditError::Locked { path: name.into() }),
+            Err(Errno::INTR) => {}
+            // A file system without locks: nobody can write under one either.
+            Err(_) => return Ok(None),
+        }
+    }
 }
 
 /// Wraps a failure of `action`.
@@ -105,5 +126,24 @@ pub(crate) fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) ->
         action,
         path: path.clone(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_not_given_up_is_not_waited_for_without_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(USUAL_NAME);
+        let patience = Duration::from_millis(50);
+        assert!(lock(&path, patience).unwrap().is_none());
+        let held = File::create(directory.path().join("audit.jsonl.lock")).unwrap();
+        held.lock().unwrap();
+        let error = lock(&path, patience).unwrap_err().to_string();
+        assert!(error.starts_with("another process keeps `"), "{error}");
+        drop(held);
+        assert!(lock(&path, patience).unwrap().is_some());
     }
 }

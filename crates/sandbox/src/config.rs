@@ -20,8 +20,9 @@ pub struct SandboxConfig {
     /// The strongest tier to use; the strongest one from there down to `require` that the host
     /// allows is taken. Default `strict`.
     pub prefer: Tier,
-    /// What the `landlock` tier may go without, because it cannot hold it: `protected_paths`,
-    /// `hidden_paths`, `signals`. Named in each result. Default none: such commands are refused.
+    /// What commands may go without where it cannot be held: `protected_paths`, `hidden_paths`
+    /// and `signals` in the `landlock` tier, `unscanned` with `require = "strict"`. Named in each
+    /// result. Default none: such commands are refused.
     pub waive: Vec<Waiver>,
     /// What commands reach of the network: `none`; `loopback`, their own loopback interface; or
     /// `proxy`, that and an HTTP proxy on it, named by `HTTPS_PROXY` and the like, which judges as
@@ -41,8 +42,10 @@ pub struct SandboxConfig {
     /// command on. Others of that kind, such as `.vscode`, cannot be created by commands. Default
     /// `.git`, so that repositories can be made.
     pub creatable: Vec<String>,
-    /// Entries of the roots that are looked at before a command, nearest first, for protected
-    /// paths to cover; a larger tree is named in the result. Default 20 000.
+    /// Entries of each root that are looked at before a command, nearest first, for protected
+    /// paths to cover; 10 000 take about 15 ms. Commands in a larger tree are refused with
+    /// `require = "strict"` unless `unscanned` is waived; otherwise the root is named in the
+    /// result. Default 100 000.
     pub scan_entries: usize,
     /// Commands that run at once; more wait until their call's deadline. Default 16.
     pub max_concurrent: NonZeroUsize,
@@ -89,7 +92,7 @@ impl Default for SandboxConfig {
             tool_directories: TOOLS.map(PathBuf::from).into(),
             scratch_bytes: 1 << 30,
             creatable: vec![".git".to_owned()],
-            scan_entries: 20_000,
+            scan_entries: 100_000,
             max_concurrent: NonZeroUsize::new(16).unwrap_or(NonZeroUsize::MIN),
             limits: Limits::default(),
         }
@@ -120,7 +123,7 @@ impl fmt::Display for Network {
     }
 }
 
-/// A promise that the `landlock` tier cannot keep and the operator may do without.
+/// A promise that cannot be kept in some circumstances and the operator may do without.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -133,6 +136,8 @@ pub enum Waiver {
     /// Other processes of the server's user: without Landlock's version 6 commands may signal
     /// them.
     Signals,
+    /// Protected paths beyond the first [`SandboxConfig::scan_entries`] entries of a root.
+    Unscanned,
 }
 
 impl fmt::Display for Waiver {
@@ -141,6 +146,7 @@ impl fmt::Display for Waiver {
             Self::ProtectedPaths => "protected_paths",
             Self::HiddenPaths => "hidden_paths",
             Self::Signals => "signals",
+            Self::Unscanned => "unscanned",
         })
     }
 }
@@ -166,7 +172,8 @@ pub struct Limits {
     pub total_memory_bytes: u64,
     /// Processes and threads of a command at once; where there is a control group, by that. In the `strict` tier the kernel counts the
     /// command's own (`RLIMIT_NPROC` in a user namespace), unless the server runs as root, which
-    /// it exempts; the other tiers count all of the user's and leave this out. Default 1024.
+    /// it exempts. Before Linux 5.14 it counts all processes of the user there, so that a command
+    /// may have fewer. The other tiers count all of the user's and leave this out. Default 1024.
     pub processes: u64,
     /// Processor time per process (`RLIMIT_CPU`), in whole seconds. Default 0 s: the wall clock
     /// bounds a command.

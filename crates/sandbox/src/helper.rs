@@ -201,7 +201,7 @@ fn hold(control: &mut UnixStream, tier: Tier, group: Option<Layer>) -> Result<Re
     // The leader is a zombie or alive, never reaped, so its number is still its own.
     let (status, remains) = reap::end_family(leader, PATIENCE);
     let unpinned = held.unpinned();
-    held.let_go();
+    drop(held);
     silence
         .and(watched)
         .map_err(|error| Stage::Watch.failed(error))?;

@@ -5,6 +5,7 @@ mod probe;
 mod reserve;
 mod streams;
 mod supervise;
+mod turns;
 
 use std::ffi::OsString;
 use std::io;
@@ -14,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{getpid, set_child_subreaper};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
@@ -29,6 +30,7 @@ use probe::Probes;
 use reserve::Reserve;
 use streams::Streams;
 use supervise::{Answer, Next, Supervision};
+use turns::{Turn, Turns};
 
 pub use probe::{Inexpressible, Shortfall};
 
@@ -77,7 +79,7 @@ pub struct Runner {
 struct Shared {
     reserve: Arc<Reserve>,
     probes: Probes,
-    slots: Arc<Semaphore>,
+    turns: Arc<Turns>,
     /// Owns the supervision of every command, so that one whose call was dropped is still ended
     /// and buried. Dropped with the last handle, which closes all control sockets.
     supervisors: Mutex<JoinSet<()>>,
@@ -171,15 +173,29 @@ impl Runner {
         set_child_subreaper(Some(getpid())).map_err(|errno| BuildError::Subreaper {
             source: errno.into(),
         })?;
+        let turns = Turns::new(config.max_concurrent.get());
+        Ok(Self::new(helper, Arc::new(turns)))
+    }
+
+    /// A runner for another policy, which tries the tiers out anew. It shares this one's bound on
+    /// commands at once, which becomes that of `config` for both.
+    #[must_use]
+    pub fn renewed(&self, config: &SandboxConfig) -> Self {
+        let turns = Arc::clone(&self.shared.turns);
+        turns.resize(config.max_concurrent.get());
+        Self::new(self.shared.reserve.binary().to_owned(), turns)
+    }
+
+    fn new(helper: PathBuf, turns: Arc<Turns>) -> Self {
         let shared = Shared {
             reserve: Arc::new(Reserve::new(helper)),
             probes: Probes::default(),
-            slots: Arc::new(Semaphore::new(config.max_concurrent.get())),
+            turns,
             supervisors: Mutex::default(),
         };
-        Ok(Self {
+        Self {
             shared: Arc::new(shared),
-        })
+        }
     }
 
     /// Has the control groups of commands made in `directory` instead of the server's own group,
@@ -230,11 +246,8 @@ impl Runner {
         mut on_progress: impl FnMut(Progress) + Send,
     ) -> Result<Outcome, RunError> {
         let started = Instant::now();
-        let slots = Arc::clone(&self.shared.slots);
-        let slot = slots
-            .acquire_owned()
-            .await
-            .map_err(|_| RunError::ShuttingDown)?;
+        let turns = Arc::clone(&self.shared.turns);
+        let turn = turns.take().await.map_err(|_| RunError::ShuttingDown)?;
         let streams = Streams::with_cap(spec.output_cap_bytes);
         // Dropping the receiver is how the supervisor learns that nobody waits any more.
         let (answer, mut outcome) = oneshot::channel();
@@ -244,7 +257,7 @@ impl Runner {
             spec,
             next,
         };
-        self.supervise(supervision, streams.clone(), slot, answer);
+        self.supervise(supervision, streams.clone(), turn, answer);
 
         let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -261,13 +274,7 @@ impl Runner {
         }
     }
 
-    fn supervise(
-        &self,
-        supervision: Supervision,
-        streams: Streams,
-        slot: OwnedSemaphorePermit,
-        answer: Answer,
-    ) {
+    fn supervise(&self, supervision: Supervision, streams: Streams, turn: Turn, answer: Answer) {
         let mut supervisors = self
             .shared
             .supervisors
@@ -276,7 +283,7 @@ impl Runner {
         while supervisors.try_join_next().is_some() {}
         supervisors.spawn(async move {
             supervision.run(streams, answer).await;
-            drop(slot);
+            drop(turn);
         });
     }
 }

@@ -71,6 +71,8 @@ pub enum Stage {
     Network,
     /// Opening a root inside it.
     Root,
+    /// Waiting for a lock that another program holds on a root (flock(2)).
+    Lock,
     /// Holding a protected path.
     Guard,
     /// Setting resource limits.

@@ -9,6 +9,8 @@
 
 mod config;
 mod error;
+mod hops;
+mod links;
 mod protected;
 mod request;
 pub(crate) mod resolve;
@@ -26,6 +28,7 @@ use rustix::fs::{AtFlags, ResolveFlags};
 use rustix::io::Errno;
 
 pub(crate) use self::config::FileLimits;
+use self::links::Linked;
 use self::protected::Rules;
 use self::resolve::{DIRECTORY, HANDLE, Identity, open_beneath, real_path};
 pub(crate) use self::witness::{Existing, Missing, Target};
@@ -34,6 +37,7 @@ pub use self::config::{
     Access, FilesConfig, RootConfig, RootsError, Surroundings, home_directories,
 };
 pub use self::error::PathError;
+pub use self::hops::every_name;
 pub use self::protected::{ProtectedPath, Protection};
 pub use self::resolve::Kind;
 pub use self::scan::{Protected, ProtectedEntry};
@@ -59,6 +63,7 @@ pub struct Roots(Arc<Inner>);
 struct Inner {
     roots: Vec<Root>,
     rules: Rules,
+    linked: Linked,
     limits: FileLimits,
     allowed: Arc<str>,
 }
@@ -118,6 +123,7 @@ impl Roots {
         Self(Arc::new(Inner {
             roots,
             rules,
+            linked: Linked::default(),
             limits,
             allowed,
         }))
@@ -244,15 +250,23 @@ impl Roots {
                 found,
             });
         }
-        if stat.st_nlink > 1
-            && let Some(rule) = self.0.rules.against_object(Identity::of(&stat), intent)
-        {
-            return Err(PathError::Protected {
-                path: given.to_owned(),
-                rule: rule.to_owned(),
-            });
+        if stat.st_nlink > 1 {
+            self.judge_links(Identity::of(&stat), given, intent)?;
         }
         Ok(real)
+    }
+
+    /// Judges a file that has other names by these.
+    fn judge_links(&self, file: Identity, given: &str, intent: Intent) -> Result<(), PathError> {
+        let absolute = self.0.rules.against_object(file, intent);
+        let rule = absolute.map(str::to_owned);
+        match rule.or_else(|| self.0.linked.rule(self, file, intent)) {
+            None => Ok(()),
+            Some(rule) => Err(PathError::Protected {
+                path: given.to_owned(),
+                rule,
+            }),
+        }
     }
 
     fn judge_name(&self, real: &Path, given: &str, intent: Intent) -> Result<(), PathError> {

@@ -1,10 +1,12 @@
 //! What this host can enforce, what it cannot and why, and the change that would help.
 
+mod advice;
+
 use std::error::Error;
 use std::fmt::Write;
 use std::path::Path;
 
-use mcp_sandbox::{Boundary, Confinement, NoCgroups, RunError, Runner, Stage, Tier};
+use mcp_sandbox::{Boundary, Confinement, NoCgroups, RunError, Runner, Tier};
 use serde::Serialize;
 
 use crate::host::{Host, kernel_text};
@@ -50,12 +52,15 @@ pub async fn diagnose(runner: &Runner, boundary: &Boundary) -> Diagnosis {
     let strict = runner.try_out(Tier::Strict, boundary).await;
     let landlock = runner.try_out(Tier::Landlock, boundary).await;
     let confinement = runner.confinement(boundary).await;
-    let mut checks = vec![
-        kernel(),
-        namespaces(strict.as_ref().err().map(AsRef::as_ref)),
-    ];
-    checks.extend(strict.as_ref().err().and_then(|error| container(error)));
-    checks.push(rights(landlock.as_ref().ok()));
+    let mut checks = vec![kernel()];
+    checks.extend(match &strict {
+        Ok(_) => vec![Finding::well("user namespaces", "allowed".to_owned())],
+        Err(error) => advice::for_strict(error, &kernel_facts()),
+    });
+    checks.push(match &landlock {
+        Ok(held) => Finding::well("landlock", version(held)),
+        Err(error) => advice::for_landlock(error, &kernel_facts()),
+    });
     checks.push(groups(runner.lacks_cgroups().as_ref()));
     Diagnosis {
         required: boundary.require.as_str(),
@@ -66,6 +71,26 @@ pub async fn diagnose(runner: &Runner, boundary: &Boundary) -> Diagnosis {
             tier(Tier::Landlock, landlock.as_ref().map_err(AsRef::as_ref)),
         ],
         checks,
+    }
+}
+
+impl Finding {
+    fn well(what: &'static str, detail: String) -> Self {
+        Self {
+            what,
+            is_well: true,
+            detail,
+            fix: None,
+        }
+    }
+
+    fn missing(what: &'static str, detail: String, fix: impl Into<Option<String>>) -> Self {
+        Self {
+            what,
+            is_well: false,
+            detail,
+            fix: fix.into(),
+        }
     }
 }
 
@@ -145,103 +170,11 @@ fn kernel() -> Finding {
     }
 }
 
-/// Switches that turn user namespaces off, the value that does, and what turns them on.
-const SWITCHES: [(&str, &str, &str); 3] = [
-    (
-        "/proc/sys/user/max_user_namespaces",
-        "0",
-        "sysctl -w user.max_user_namespaces=15000 (and the same in /etc/sysctl.d)",
-    ),
-    (
-        "/proc/sys/kernel/unprivileged_userns_clone",
-        "0",
-        "sysctl -w kernel.unprivileged_userns_clone=1 (and the same in /etc/sysctl.d)",
-    ),
-    (
-        "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
-        "1",
-        "allow them for this program in /etc/apparmor.d/omnipotent-mcp, then \
-         `apparmor_parser -r /etc/apparmor.d/omnipotent-mcp`:\n\
-         abi <abi/4.0>,\n\
-         include <tunables/global>\n\
-         profile omnipotent-mcp /path/to/omnipotent-mcp flags=(unconfined) { userns, }",
-    ),
-];
-
-fn namespaces(failure: Option<&RunError>) -> Finding {
-    let what = "user namespaces";
-    let Some(failure) = failure else {
-        return Finding {
-            what,
-            is_well: true,
-            detail: "allowed".to_owned(),
-            fix: None,
-        };
-    };
-    let off = SWITCHES.iter().find(|(path, value, _)| {
-        kernel_text(Path::new(path)).is_some_and(|text| text.trim() == *value)
-    });
-    match (off, failure) {
-        (Some((path, value, fix)), _) => Finding {
-            what,
-            is_well: false,
-            detail: format!("switched off: {path} is {value}"),
-            fix: Some((*fix).to_owned()),
-        },
-        (
-            None,
-            RunError::Helper {
-                stage: Stage::Namespaces,
-                source,
-            },
-        ) => Finding {
-            what,
-            is_well: false,
-            detail: format!("refused by no switch that is known: {source}"),
-            fix: Some(
-                "a container's seccomp profile, a security module or a chroot may forbid them"
-                    .to_owned(),
-            ),
-        },
-        (None, _) => Finding {
-            what,
-            is_well: true,
-            detail: "allowed; something else is missing".to_owned(),
-            fix: None,
-        },
-    }
-}
-
-/// What a container takes away, when one is likely to be the cause.
-fn container(failure: &RunError) -> Option<Finding> {
-    let status = kernel_text(Path::new("/proc/self/status")).unwrap_or_default();
-    let is_filtered = status
-        .lines()
-        .filter_map(|line| line.strip_prefix("Seccomp:"))
-        .any(|mode| mode.trim() == "2");
-    let RunError::Helper { stage, .. } = failure else {
-        return None;
-    };
-    let (detail, fix) = if *stage == Stage::Namespaces && is_filtered {
-        (
-            "a seccomp filter is in force, as container engines set one",
-            "run the container with a profile that allows unshare, mount and pivot_root \
-             (--security-opt seccomp=PROFILE)",
-        )
-    } else if *stage == Stage::Ground {
-        (
-            "a fresh /proc or a mount was refused, as in containers that mask parts of /proc",
-            "run the container with --security-opt systempaths=unconfined, or outside of one",
-        )
-    } else {
-        return None;
-    };
-    Some(Finding {
-        what: "container",
-        is_well: false,
-        detail: detail.to_owned(),
-        fix: Some(fix.to_owned()),
-    })
+/// The version of Landlock in force.
+fn version(held: &Confinement) -> String {
+    let layers = held.layers.iter().map(ToString::to_string);
+    let mut versions = layers.filter(|it| it.starts_with("landlock"));
+    versions.next().unwrap_or_default()
 }
 
 /// Whether a command can be limited as a whole. Nothing is refused for want of it.
@@ -265,33 +198,7 @@ fn groups(lacking: Option<&NoCgroups>) -> Finding {
     }
 }
 
-fn rights(held: Option<&Confinement>) -> Finding {
-    let what = "landlock";
-    if let Some(held) = held {
-        let version = held
-            .layers
-            .iter()
-            .map(ToString::to_string)
-            .find(|it| it.starts_with(what));
-        return Finding {
-            what,
-            is_well: true,
-            detail: version.unwrap_or_default(),
-            fix: None,
-        };
-    }
-    let modules = kernel_text(Path::new("/sys/kernel/security/lsm")).unwrap_or_default();
-    let modules = modules.trim();
-    Finding {
-        what,
-        is_well: false,
-        detail: if modules.is_empty() {
-            "not available".to_owned()
-        } else {
-            format!("not available; security modules in force: {modules}")
-        },
-        fix: Some(format!(
-            "boot a kernel with CONFIG_SECURITY_LANDLOCK and lsm=landlock,{modules}"
-        )),
-    }
+/// Reads a file of the kernel's.
+fn kernel_facts() -> impl Fn(&str) -> Option<String> {
+    |path| kernel_text(Path::new(path)).map(|text| text.trim().to_owned())
 }

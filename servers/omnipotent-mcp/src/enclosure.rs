@@ -1,11 +1,12 @@
 //! From the policy on files and the sandbox's configuration to the boundary of a command.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mcp_sandbox::{
-    Access, Boundary, Ground, Guard, Guarded, GuardedName, Place, Root, SandboxConfig,
+    Access, Boundary, Ground, Guard, Guarded, GuardedName, Place, Root, SandboxConfig, Tier, Waiver,
 };
 use mcp_security::paths::{self, ProtectedPath, Protection, Roots};
 
@@ -27,7 +28,12 @@ impl Enclosure {
     /// The confinement that a configuration asks for. `home` is the server's home directory.
     pub fn new(config: &SandboxConfig, roots: &Roots, home: Option<&Path>) -> Self {
         let mut closed = Boundary::closed(config, home);
-        let tops: Vec<PathBuf> = roots.iter().map(|root| root.path().to_owned()).collect();
+        // Rules may name a root by the path that is configured or by the one without links.
+        let tops = roots.iter().flat_map(|root| {
+            let real = Place::of(root).ok().map(|place| place.path);
+            std::iter::once(root.path().to_owned()).chain(real)
+        });
+        let tops: BTreeSet<PathBuf> = tops.collect();
         let mut ground = Ground::clone(&closed.ground);
         for rule in roots.protected_paths() {
             lay_down(&mut ground, &rule, &tops);
@@ -60,8 +66,8 @@ impl Enclosure {
     /// The boundary of a command that starts now. Blocks while it looks for protected paths.
     ///
     /// # Errors
-    /// When a root is gone.
-    pub fn draw(&self) -> io::Result<Boundary> {
+    /// When a root is gone, or holds more than may be looked at where everything must be held.
+    pub fn draw(&self) -> Result<Boundary, DrawError> {
         let mut boundary = self.outline()?;
         let found = self.roots.find_protected(self.scan_entries);
         let guarded = found.entries.into_iter().map(|entry| Guarded {
@@ -70,14 +76,37 @@ impl Enclosure {
             guard: guard(entry.protection),
         });
         boundary.guarded = guarded.collect();
-        if found.is_cut {
-            let limit = self.scan_entries;
-            boundary
-                .loose
-                .push(format!("protected paths beyond the first {limit} entries"));
+        let is_waived = boundary.waived.contains(&Waiver::Unscanned);
+        let entries = self.scan_entries;
+        for root in found.cut {
+            if boundary.require == Tier::Strict && !is_waived {
+                return Err(DrawError::Unscanned { root, entries });
+            }
+            let root = root.display();
+            let loose = format!("protected paths in {root} beyond its first {entries} entries");
+            boundary.loose.push(loose);
         }
         Ok(boundary)
     }
+}
+
+/// No boundary can be drawn around a command.
+#[derive(Debug, thiserror::Error)]
+pub enum DrawError {
+    /// A root is gone or cannot be looked at.
+    #[error("a root cannot be opened")]
+    Root(#[from] io::Error),
+    /// A root holds more than may be looked at, so protected paths in it may be open.
+    #[error(
+        "`{}` holds more than {entries} entries, so protected paths in it may not all be covered",
+        root.display()
+    )]
+    Unscanned {
+        /// The root, without links.
+        root: PathBuf,
+        /// The bound, `sandbox.scan_entries`.
+        entries: usize,
+    },
 }
 
 fn guard(protection: Protection) -> Guard {
@@ -88,7 +117,7 @@ fn guard(protection: Protection) -> Guard {
 }
 
 /// Adds what a rule of the file policy means for commands.
-fn lay_down(ground: &mut Ground, rule: &ProtectedPath, roots: &[PathBuf]) {
+fn lay_down(ground: &mut Ground, rule: &ProtectedPath, roots: &BTreeSet<PathBuf>) {
     let guard = guard(rule.access);
     let path = Path::new(&rule.path);
     if path.is_absolute() && rule.path.contains('*') {
@@ -101,7 +130,11 @@ fn lay_down(ground: &mut Ground, rule: &ProtectedPath, roots: &[PathBuf]) {
             name: name.to_owned(),
             guard,
         });
-        ground.names.extend(names);
+        for name in names.filter(|it| it.name.file_name().is_some()) {
+            if !ground.names.contains(&name) {
+                ground.names.push(name);
+            }
+        }
         let is_apart = rule.path == READABLE || KERNEL.contains(&rule.path.as_str());
         if guard == Guard::Hidden && !is_apart {
             ground.hidden.push(path.to_owned());
@@ -119,6 +152,10 @@ fn lay_down(ground: &mut Ground, rule: &ProtectedPath, roots: &[PathBuf]) {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the tests build the trees they search"
+)]
 mod tests {
     use mcp_security::paths::{FilesConfig, Surroundings};
 
@@ -165,5 +202,41 @@ mod tests {
             ]
         );
         assert_eq!(enclosure.draw().unwrap().roots.len(), 1);
+    }
+
+    #[test]
+    fn a_tree_that_is_too_large_is_refused_where_all_must_be_held() {
+        let directory = tempfile::tempdir().unwrap();
+        for number in 0..5 {
+            std::fs::write(directory.path().join(number.to_string()), "").unwrap();
+        }
+        let around = Surroundings {
+            working_directory: directory.path(),
+            homes: &[],
+        };
+        let roots = FilesConfig::default().build(&around).unwrap();
+        let draw = |require, scan_entries, waive: &[Waiver]| {
+            let config = SandboxConfig {
+                require,
+                scan_entries,
+                waive: waive.to_vec(),
+                ..SandboxConfig::default()
+            };
+            Enclosure::new(&config, &roots, None).draw()
+        };
+        let root = directory.path().display();
+        let error = draw(Tier::Strict, 4, &[]).unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("`{root}` holds more than 4 entries")),
+            "{error}"
+        );
+        let loose = [format!(
+            "protected paths in {root} beyond its first 4 entries"
+        )];
+        let waived = draw(Tier::Strict, 4, &[Waiver::Unscanned]).unwrap();
+        assert_eq!(waived.loose, loose);
+        assert_eq!(draw(Tier::Landlock, 4, &[]).unwrap().loose, loose);
+        let whole = draw(Tier::Strict, 5, &[]).unwrap();
+        assert_eq!(whole.loose, Vec::<String>::new());
     }
 }

@@ -4,11 +4,13 @@
 //! What a tool promises is in its own file under [`tools`]; the list of them is
 //! `tools::catalog`.
 
+mod announcer;
 pub mod config;
 pub mod doctor;
 pub mod enclosure;
 pub mod explain;
 pub mod host;
+pub mod own;
 pub mod policy;
 pub mod server;
 pub mod tools;

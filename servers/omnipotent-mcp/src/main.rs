@@ -19,6 +19,7 @@ use cli::{Cli, Command};
 use mcp_serve::MissingToken;
 use mcp_serve::config::{Loaded, Sources, load};
 use omnipotent_mcp::config::ENVIRONMENT_PREFIX;
+use omnipotent_mcp::own::default_configuration;
 use omnipotent_mcp::server::Start;
 use omnipotent_mcp::{Config, IDENTITY, Server, policy};
 
@@ -145,7 +146,7 @@ fn configure(cli: &Cli) -> anyhow::Result<(Loaded<Config>, Option<PathBuf>)> {
             let text = text.with_context(|| format!("cannot read {}", path.display()))?;
             Some((path.display().to_string(), text))
         }
-        None => default_file(named("XDG_CONFIG_HOME"), named("HOME"))?,
+        None => default_file(&environment)?,
     };
     environment.retain(|(name, _)| name != "OMNIPOTENT_CONFIG");
     let flags = cli.overrides.settings();
@@ -160,15 +161,8 @@ fn configure(cli: &Cli) -> anyhow::Result<(Loaded<Config>, Option<PathBuf>)> {
 }
 
 /// The configuration file that is read when none is named, if it exists.
-fn default_file(
-    config_home: Option<&OsString>,
-    home: Option<&OsString>,
-) -> anyhow::Result<Option<(String, String)>> {
-    let directory = config_home
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
-        .or_else(|| home.map(|home| PathBuf::from(home).join(".config")));
-    let Some(path) = directory.map(|path| path.join(IDENTITY.name).join("config.toml")) else {
+fn default_file(environment: &[(OsString, OsString)]) -> anyhow::Result<Option<(String, String)>> {
+    let Some(path) = default_configuration(environment) else {
         return Ok(None);
     };
     match std::fs::read_to_string(&path) {

@@ -2,23 +2,25 @@
 
 use std::error::Error;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use mcp_audit::Audit;
 use mcp_metrics::{Recorder, Reload};
 use mcp_ratelimit::Limiter;
-use mcp_sandbox::Runner;
+use mcp_sandbox::{Runner, SandboxConfig};
 use mcp_security::files::Digest;
-use mcp_security::paths::{ProtectedPath, Surroundings, home_directories};
+use mcp_security::paths::{Surroundings, home_directories};
 use mcp_serve::Occasion;
 use mcp_toolcall::{Pipeline, Policy, ReplyCache};
 use serde_json::{Map, Value};
 
 use crate::Config;
+use crate::announcer::Announcer;
 use crate::enclosure::Enclosure;
 use crate::host::Host;
+use crate::own::OwnFiles;
 use crate::server::{BuildError, Start};
 use crate::tools::{self, Parts};
 
@@ -43,14 +45,17 @@ pub type Load = dyn Fn() -> Result<Config, Box<dyn Error + Send + Sync>> + Send 
 #[derive(Debug)]
 pub(crate) struct Lasting {
     pub(crate) start: Start,
-    /// Rules that keep the server's own files out of reach.
-    pub(crate) own: Vec<ProtectedPath>,
+    /// What no call may reach.
+    pub(crate) own: OwnFiles,
     pub(crate) host: Host,
     pub(crate) recorder: Recorder,
     pub(crate) audit: Audit,
     pub(crate) replies: ReplyCache,
     pub(crate) started: Instant,
     pub(crate) standing: Standing,
+    /// The newest.
+    pub(crate) runner: Mutex<Option<Runner>>,
+    pub(crate) announcer: Announcer,
 }
 
 /// A policy, and what holds its commands.
@@ -95,10 +100,7 @@ impl Lasting {
         before: Option<&Policy>,
     ) -> Result<Made, BuildError> {
         let version: Arc<str> = version(&config, &self.start).into();
-        config
-            .files
-            .extra_protected
-            .extend(self.own.iter().cloned());
+        config.files.extra_protected.extend(self.own.rules());
         let environment = &self.start.environment;
         let home = environment.iter().find(|(name, _)| name == "HOME");
         let homes = home_directories(&self.start.passwd, home.map(|(_, home)| home.as_os_str()));
@@ -111,17 +113,22 @@ impl Lasting {
             _ => Arc::new(Limiter::build(&config.rate)),
         };
         let roots = config.files.build(&around)?;
-        let runner = Runner::build(&config.sandbox)?;
+        let commands = config.commands.build(environment.clone())?;
+        let egress = config.egress.build()?;
+        let processes = config.processes.build()?;
+        let names = config.environment.build()?;
+        // Last of what may fail, because it changes the bound for the policy in force too.
+        let runner = self.runner(&config.sandbox)?;
         let home = home.map(|(_, home)| Path::new(home));
         let enclosure = Enclosure::new(&config.sandbox, &roots, home);
         let catalog = tools::catalog(Parts {
             roots,
             enclosure: enclosure.clone(),
-            commands: config.commands.build(environment.clone())?,
+            commands,
             runner: runner.clone(),
-            egress: config.egress.build()?,
-            processes: config.processes.build()?,
-            environment: config.environment.build()?,
+            egress,
+            processes,
+            environment: names,
             variables: environment.iter().cloned().collect(),
             scrape: config.scrape,
             policy: Arc::clone(&version),
@@ -137,6 +144,18 @@ impl Lasting {
             runner,
             enclosure,
         })
+    }
+}
+
+impl Lasting {
+    /// The runner that follows the one in force, if there is one.
+    fn runner(&self, config: &SandboxConfig) -> Result<Runner, BuildError> {
+        let mut newest = self.runner.lock().unwrap_or_else(PoisonError::into_inner);
+        let runner = match &*newest {
+            Some(before) => before.renewed(config),
+            None => Runner::build(config)?,
+        };
+        Ok(newest.insert(runner).clone())
     }
 }
 
@@ -213,9 +232,14 @@ impl Renewal {
             tracing::warn!(sections = restart.join(", "), "changes need a restart");
             self.lasting.standing.set(Freshness::NeedsRestart(restart));
         }
-        let Some(Made { policy, .. }) = made else {
+        let Some(made) = made else {
             return Ok(Reload::Unchanged);
         };
+        let Made {
+            policy,
+            runner,
+            enclosure,
+        } = made;
         let version = Arc::clone(&policy.version);
         self.pipeline.replace(policy);
         mcp_metrics::policy_in_force(&version);
@@ -224,6 +248,7 @@ impl Renewal {
             before = &*before.version,
             "policy in force"
         );
+        self.lasting.announcer.look(runner, enclosure);
         Ok(Reload::Applied)
     }
 

@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use mcp_audit::Audit;
 use mcp_egress::ConfigError as EgressConfigError;
@@ -12,20 +12,19 @@ use mcp_metrics::Recorder;
 use mcp_sandbox::{BuildError as SandboxError, Confinement, RunError, Runner};
 use mcp_security::commands::CommandsConfigError;
 use mcp_security::names::NameListError;
-use mcp_security::paths::{ProtectedPath, Protection, RootsError};
+use mcp_security::paths::RootsError;
 use mcp_security::redaction::{Redactor, Secret, secrets_in_environment};
 use mcp_serve::{Access, Identity, MissingToken, Reloading, ServeConfig, ServeError, Stop};
 use mcp_toolcall::{Pipeline, Sanitiser, reply_cache};
 use serde_json::{Map, Value};
 
 use crate::Config;
+use crate::announcer::Announcer;
 use crate::doctor::{self, Diagnosis};
 use crate::enclosure::Enclosure;
 use crate::host::Host;
+use crate::own::{OwnFiles, default_configuration};
 use crate::policy::{Lasting, Load, Made, Renewal, Standing};
-
-/// When the sandbox is tried out after the start, so that the first answers do not wait for it.
-const BEFORE_TRIAL: Duration = Duration::from_millis(200);
 
 /// What the server says of itself.
 pub const IDENTITY: Identity = Identity {
@@ -108,17 +107,7 @@ impl Server {
             MissingToken::Make => audit.directory(),
             MissingToken::Leave => None,
         };
-        let own = own_files(
-            &[
-                start.config_file.as_deref(),
-                access.token_file(),
-                audit_file.as_deref(),
-            ],
-            &[
-                audit_file.as_deref().and_then(Path::parent),
-                audit_directory.as_deref(),
-            ],
-        );
+        let own = own_files(&start, &access, [audit_file, audit_directory]);
         let mut secrets = secrets_in_environment(&start.environment);
         secrets.extend(access.secret().map(|token| Secret {
             name: "bearer token".to_owned(),
@@ -138,6 +127,8 @@ impl Server {
             replies: replies.clone(),
             started: Instant::now(),
             standing: Standing::default(),
+            runner: Mutex::default(),
+            announcer: Announcer::default(),
         };
         let (started_with, calls) = (Renewal::started_with(&config), config.calls.clone());
         let Made {
@@ -171,20 +162,10 @@ impl Server {
     pub async fn run(self, load: Box<Load>) -> Result<(), ServeError> {
         let stop = Stop::on_signals()?;
         let recording = self.lasting.audit.start(IDENTITY.version);
+        let announcer = self.lasting.announcer.clone();
+        // They belong to the first policy, which another may follow.
         let (runner, enclosure) = self.sandbox;
-        let announced = async move {
-            tokio::time::sleep(BEFORE_TRIAL).await;
-            match confinement(&runner, &enclosure).await {
-                Ok(held) => tracing::info!(tier = held.tier.as_str(), "sandbox"),
-                Err(error) => {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::error!(error, "commands are refused; see `omnipotent-mcp doctor`");
-                }
-            }
-            // They belong to the first policy, which another may follow.
-            drop((runner, enclosure));
-            std::future::pending().await
-        };
+        announcer.look(runner, enclosure);
         let recorder = self.lasting.recorder.clone();
         let file = self.lasting.start.config_file.clone();
         let renewal = Renewal {
@@ -198,7 +179,7 @@ impl Server {
         let served = (self.pipeline, recorder);
         let outcome = tokio::select! {
             outcome = mcp_serve::run(IDENTITY, self.serve, self.access, served, stop) => outcome,
-            outcome = announced => outcome,
+            never = announcer.run() => match never {},
         };
         recording.stop().await;
         outcome
@@ -237,32 +218,21 @@ pub(crate) async fn confinement(
     runner.confinement(&boundary).await
 }
 
-/// Rules that keep the server's own files out of reach, whatever the roots are: each by name and
-/// identity, with what editors and savers leave beside it, and the usual places of all.
-fn own_files(files: &[Option<&Path>], directories: &[Option<&Path>]) -> Vec<ProtectedPath> {
-    let rule = |path: String| ProtectedPath {
-        path,
-        access: Protection::ReadWrite,
-    };
-    let absolute = |path: &Path| Some(std::path::absolute(path).ok()?.to_str()?.to_owned());
-    let beside = |path: &String| {
-        let (directory, name) = path.rsplit_once('/')?;
-        Some(["", ".", "#"].map(|mark| format!("{directory}/{mark}{name}*")))
-    };
-    let listed = |paths: &[Option<&Path>]| -> Vec<String> {
-        paths
-            .iter()
-            .copied()
-            .flatten()
-            .filter_map(absolute)
-            .collect()
-    };
-    let usual = [".config", ".local/state"].map(|parent| format!("{parent}/{}", IDENTITY.name));
-    let files = listed(files);
-    let neighbours: Vec<String> = files.iter().filter_map(beside).flatten().collect();
-    let own = files
-        .into_iter()
-        .chain(neighbours)
-        .chain(listed(directories));
-    own.chain(usual).map(rule).collect()
+/// The files that decide what the server does and hold what it did, with their directories.
+fn own_files(start: &Start, access: &Access, audit: [Option<PathBuf>; 2]) -> OwnFiles {
+    let usual_file = default_configuration(&start.environment);
+    let [audit_file, audit_directory] = audit;
+    OwnFiles::new(
+        &[
+            start.config_file.as_deref(),
+            usual_file.as_deref(),
+            access.token_file(),
+            audit_file.as_deref(),
+        ],
+        &[
+            usual_file.as_deref().and_then(Path::parent),
+            audit_file.as_deref().and_then(Path::parent),
+            audit_directory.as_deref(),
+        ],
+    )
 }

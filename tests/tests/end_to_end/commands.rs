@@ -135,6 +135,36 @@ fn dangerous_commands_are_refused_and_talk_of_them_is_not() {
 }
 
 #[test]
+fn a_tree_that_cannot_be_searched_whole_is_refused_where_all_must_be_held() {
+    let start = |waived: &str| {
+        let setup = Setup::default()
+            .variable("OMNIPOTENT_SANDBOX__REQUIRE", "strict")
+            .variable("OMNIPOTENT_SANDBOX__SCAN_ENTRIES", "3")
+            .variable("OMNIPOTENT_SANDBOX__WAIVE", waived);
+        for number in 0..4 {
+            setup.stage.file(&format!("root/{number}"), "");
+        }
+        setup.stdio(Era::Modern)
+    };
+    let mut server = start("");
+    let root = server.stage.root().display().to_string();
+    let refusal = server.refused("execute_command", json!({ "command": "true" }));
+    assert_eq!(refusal["code"], "unavailable", "{refusal}");
+    assert_eq!(refusal["limit"], 3, "{refusal}");
+    let said = refusal.to_string();
+    for part in [&root, "sandbox.scan_entries", "unscanned"] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    let mut server = start("unscanned");
+    let reply = run(&mut server, json!({ "command": "true" }));
+    let unpinned = reply["sandbox"]["unpinned"].to_string();
+    assert!(
+        unpinned.contains("beyond its first 3 entries"),
+        "{unpinned}"
+    );
+}
+
+#[test]
 fn the_environment_of_commands_is_clean() {
     let setup = Setup::default()
         .variable("CANARY", "canary-value")

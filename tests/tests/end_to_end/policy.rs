@@ -26,6 +26,89 @@ fn runs(server: &mut impl Peer) -> bool {
         .is_error()
 }
 
+/// Whether a file of the configuration is as it was after a command, which must fail, and a write.
+#[track_caller]
+fn assert_kept(server: &mut impl Peer, script: &str, written: &str) {
+    let script = format!("({script}) && echo open || echo held");
+    let reply = server.succeed("execute_command", json!({ "command": script }));
+    assert_eq!(reply["stdout"], "held\n", "{script}: {reply}");
+    let write = json!({ "path": written, "content": "[rate]\nrequests = 1\n" });
+    assert_eq!(
+        server.refused("write_file_secure", write)["code"],
+        "path_denied"
+    );
+}
+
+#[test]
+fn no_call_makes_the_configuration_file_that_is_read_at_the_next_start() {
+    let setup = Setup::bare();
+    let home = setup.stage.path("home");
+    let file = home.join("config/omnipotent-mcp/config.toml");
+    let mut server = setup
+        .arguments(&["--root", home.to_str().unwrap()])
+        .stdio(Era::Modern);
+    let name = file.to_str().unwrap();
+    let script = format!("mkdir -p $(dirname {name}) && echo '[rate]' > {name}");
+    assert_kept(&mut server, &script, name);
+    assert_kept(&mut server, "mv config c && mkdir config", name);
+    assert!(!file.exists());
+}
+
+#[test]
+fn no_call_replaces_a_link_to_the_configuration_file() {
+    let setup = Setup::bare();
+    let root = setup.stage.root();
+    let (link, second) = (root.join("link.toml"), root.join("second.toml"));
+    let real = setup.stage.file("root/real.toml", "# real\n");
+    symlink("second.toml", &link).unwrap();
+    symlink(&real, &second).unwrap();
+    let mut server = setup
+        .arguments(&[
+            "--root",
+            root.to_str().unwrap(),
+            "--config",
+            link.to_str().unwrap(),
+        ])
+        .stdio(Era::Modern);
+    for name in ["link.toml", "second.toml", "real.toml"] {
+        for script in [
+            format!("rm {name}"),
+            format!("mv {name} y"),
+            format!("echo x > y; mv -T y {name} || ! rm y"),
+            format!("echo x >> {name}"),
+        ] {
+            assert_kept(&mut server, &script, name);
+        }
+    }
+    assert_eq!(std::fs::read_to_string(&link).unwrap(), "# real\n");
+}
+
+#[test]
+fn a_tier_that_is_lost_or_gained_is_in_the_log() {
+    let mut server = Setup::unlimited()
+        .configuration("# empty\n")
+        .stdio(Era::Modern);
+    until("the first tier", || {
+        server.process.errors().contains("strict")
+    });
+    let weaker = "[sandbox]\nprefer = 'landlock'\nwaive = ['protected_paths', 'hidden_paths']\n";
+    server.stage.file("config.toml", weaker);
+    until("the loss", || {
+        server
+            .process
+            .errors()
+            .contains("the sandbox is weaker now")
+    });
+    server.stage.file("config.toml", "# empty\n");
+    until("the gain", || {
+        server
+            .process
+            .errors()
+            .contains("the sandbox is stronger now")
+    });
+    assert!(runs(&mut server));
+}
+
 fn shows(server: &Http, line: &str) -> bool {
     server
         .get_ops("/metrics")

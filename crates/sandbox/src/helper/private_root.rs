@@ -153,8 +153,12 @@ impl PrivateRoot {
     }
 
     /// Covers what is at `path`, if anything is, so that it can be neither read nor changed.
+    ///
+    /// May be asked again: a mount vanishes from here when the host replaces what lies beneath it
+    /// (rename(2)), so the other file is to be covered too.
     pub(super) fn hide(&self, path: &Path) -> io::Result<()> {
         match find(&self.top, path, HANDLE, ResolveFlags::empty()) {
+            Ok(found) if self.masks.contain(&found)? => Ok(()),
             Ok(found) => self.cover(found),
             Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP) => Ok(()),
             Err(errno) => Err(errno.into()),
@@ -311,6 +315,14 @@ impl Masks {
             directory: openat(&masks, "directory", DIRECTORY, Mode::empty())?,
             pipe: openat(&masks, "pipe", HANDLE, Mode::empty())?,
         })
+    }
+
+    fn contain(&self, found: &OwnedFd) -> io::Result<bool> {
+        let identity = |handle: &OwnedFd| fstat(handle).map(|stat| (stat.st_dev, stat.st_ino));
+        let found = identity(found)?;
+        Ok(found == identity(&self.file)?
+            || found == identity(&self.directory)?
+            || found == identity(&self.pipe)?)
     }
 }
 

@@ -67,7 +67,7 @@ pub(super) struct Stand {
     proxy: Option<u16>,
 }
 
-/// What is held while the command runs.
+/// What is held while the command runs, let go when it is dropped.
 pub(super) struct Held {
     guards: Option<Guards>,
     temporary: PathBuf,
@@ -130,8 +130,7 @@ impl Stand {
                 layers.extend([Layer::Namespaces, Layer::PrivateRoot]);
                 root.open(roots)
                     .map_err(|error| Stage::Root.failed(error))?;
-                let guards = Guards::hold(&root, ground, roots, guarded)
-                    .map_err(|error| Stage::Guard.failed(error))?;
+                let guards = Guards::hold(&root, ground, roots, guarded)?;
                 root.close().map_err(|error| Stage::Ground.failed(error))?;
                 Held {
                     guards: Some(guards),
@@ -269,12 +268,11 @@ impl Held {
             .map(Guards::unpinned)
             .unwrap_or_default()
     }
+}
 
-    /// Removes what was made for the command. Its processes are gone.
-    pub(super) fn let_go(self) {
-        if let Some(guards) = self.guards {
-            guards.let_go();
-        }
+/// Removes what was made for the command; the guards do it themselves. Its processes are gone.
+impl Drop for Held {
+    fn drop(&mut self) {
         if self.is_own {
             // Left over at worst, in a directory that is cleared at boot.
             std::fs::remove_dir_all(&self.temporary).ok();
@@ -302,5 +300,19 @@ impl Walls {
         layers.push(Layer::Seccomp);
         layers.extend(ALWAYS);
         Ok(layers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_directory_goes_with_the_command() {
+        let held = Held::own().unwrap();
+        let path = held.temporary().to_owned();
+        std::fs::write(path.join("file"), "x").unwrap();
+        drop(held);
+        assert!(!path.exists(), "{}", path.display());
     }
 }

@@ -30,6 +30,10 @@ impl Reserve {
         }
     }
 
+    pub(super) fn binary(&self) -> &Path {
+        &self.binary
+    }
+
     /// Where helpers have groups of their own, if anywhere.
     pub(super) fn groups(&self) -> Result<&Arc<Groups>, &NoCgroups> {
         self.groups.get_or_init(Groups::find).as_ref()

@@ -304,3 +304,26 @@ async fn a_helper_that_waited_knows_nothing_of_the_command_before() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_runner_for_another_policy_shares_the_bound_on_commands() {
+    let root = {
+        become_plain_user();
+        tempfile::tempdir().unwrap()
+    };
+    let config = SandboxConfig {
+        max_concurrent: std::num::NonZeroUsize::MIN,
+        ..SandboxConfig::default()
+    };
+    let before = runner_with(&config);
+    let after = before.renewed(&config);
+    // Fails when another one is at it.
+    let alone = "mkdir busy && sleep 0.2 && rmdir busy";
+    let (one, other) = tokio::join!(
+        before.run(within(sh(alone), root.path()), drop),
+        after.run(within(sh(alone), root.path()), drop)
+    );
+    for outcome in [one, other] {
+        assert_eq!(outcome.unwrap().status, Status::Exited(0));
+    }
+}

@@ -5,14 +5,16 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use mcp_sandbox::{
-    Access, CommandSpec, Ground, Guard, Guarded, GuardedName, Layer, Network, Outcome, Status,
+    Access, CommandSpec, Ground, Guard, Guarded, GuardedName, Layer, Network, Outcome, RunError,
+    Stage, Status,
 };
 use tempfile::TempDir;
 
 use crate::support::{
-    alive_with, become_plain_user, mark, open_root, printed, run, runner, sh, within,
+    alive_with, become_plain_user, mark, open_root, printed, run, runner, sh, spec, within,
 };
 
 /// A root that the command may write, owned by its user.
@@ -336,18 +338,159 @@ async fn commands_at_once_keep_each_others_names_and_what_was_left_is_removed() 
 #[tokio::test]
 async fn what_cannot_be_held_is_named() {
     let root = workspace();
-    symlink("elsewhere", root.path().join(".netrc")).unwrap();
+    symlink("elsewhere", root.path().join(".config")).unwrap();
     let spec = with_ground(
         within(sh("mkdir .git && echo made"), root.path()),
         |ground| {
-            ground.names = names(&[(".git/hooks", Guard::Hidden), (".netrc", Guard::Hidden)]);
+            ground.names = names(&[
+                (".git/hooks", Guard::Hidden),
+                (".config/gcloud", Guard::Hidden),
+            ]);
             ground.patterns = vec![".env*".to_owned()];
         },
     );
     let outcome = run(spec).await;
     assert_eq!(printed(&outcome), "made\n");
-    let link = root.path().join(".netrc").display().to_string();
-    assert_eq!(outcome.confinement.unpinned, [".git/hooks", &link, ".env*"]);
+    let behind = root.path().join(".config/gcloud").display().to_string();
+    assert_eq!(
+        outcome.confinement.unpinned,
+        [".git/hooks", &behind, ".env*"]
+    );
+}
+
+#[tokio::test]
+async fn links_at_protected_names_and_on_the_way_to_them_are_held() {
+    let root = workspace();
+    let top = root.path();
+    fs::create_dir_all(top.join("dots/config")).unwrap();
+    for name in ["dots/netrc", "dots/gitconfig", "dots/config/token"] {
+        fs::write(top.join(name), "secret").unwrap();
+    }
+    symlink("dots/netrc", top.join(".netrc")).unwrap();
+    symlink("dots/gitconfig", top.join(".gitconfig")).unwrap();
+    symlink("dots/config", top.join(".config")).unwrap();
+    symlink("nowhere", top.join(".pgpass")).unwrap();
+    let before = inventory(top);
+    for script in [
+        "cat .netrc",
+        "cat dots/netrc",
+        "rm .netrc",
+        "mv .netrc y",
+        "ln -sfn y .netrc",
+        "echo x > y && mv -T y .netrc; rm -f y && false",
+        "echo x >> .gitconfig",
+        "echo x >> dots/gitconfig",
+        "rm .gitconfig",
+        "test $(cat .gitconfig) != secret",
+        "cat .config/token",
+        "cat dots/config/token",
+        "rm .config",
+        "mv .config y",
+        "rm .pgpass",
+        "echo x > .pgpass",
+    ] {
+        let script = format!("({script}) 2>/dev/null && echo open || echo held");
+        let spec = with_ground(within(sh(&script), top), |ground| {
+            ground.names = names(&[
+                (".netrc", Guard::Hidden),
+                (".gitconfig", Guard::ReadOnly),
+                (".config/token", Guard::Hidden),
+                (".pgpass", Guard::Hidden),
+            ]);
+        });
+        let outcome = run(spec).await;
+        assert_held(&outcome, &script);
+        assert_eq!(outcome.confinement.unpinned, Vec::<String>::new());
+        assert_eq!(inventory(top), before, "{script}");
+    }
+}
+
+#[tokio::test]
+async fn a_planted_link_covers_neither_the_system_nor_what_it_lies_in() {
+    let root = workspace();
+    let top = root.path();
+    fs::create_dir_all(top.join("sub/deep")).unwrap();
+    fs::write(top.join("sub/file"), "x").unwrap();
+    for (link, target) in [
+        ("sub/.env", "/usr"),
+        ("sub/.env.up", ".."),
+        ("sub/deep/.env", "."),
+        ("sub/deep/.env.up", "../.."),
+    ] {
+        symlink(target, top.join(link)).unwrap();
+    }
+    let mut spec = within(sh("cat sub/file && ls sub/deep /usr/bin >/dev/null"), top);
+    spec.boundary.guarded = [
+        "sub/.env",
+        "sub/.env.up",
+        "sub/deep/.env",
+        "sub/deep/.env.up",
+    ]
+    .map(|link| Guarded {
+        path: top.join(link),
+        depth: 1,
+        guard: Guard::Hidden,
+    })
+    .into();
+    let outcome = run(spec).await;
+    assert_eq!(outcome.status, Status::Exited(0), "{}", printed(&outcome));
+}
+
+#[tokio::test]
+async fn nothing_is_left_when_the_program_cannot_be_executed() {
+    let root = workspace();
+    let spec = with_ground(
+        within(spec("/no/such/program", &[]), root.path()),
+        |ground| ground.names = names(&[(".bashrc", Guard::Hidden)]),
+    );
+    runner().run(spec, drop).await.unwrap_err();
+    assert_eq!(inventory(root.path()), []);
+}
+
+#[tokio::test]
+async fn a_lock_that_another_program_holds_on_a_root_is_named() {
+    let root = workspace();
+    let directory = fs::File::open(root.path()).unwrap();
+    directory.lock().unwrap();
+    let error = runner()
+        .run(within(sh("true"), root.path()), drop)
+        .await
+        .unwrap_err();
+    let is_named = matches!(
+        error,
+        RunError::Helper {
+            stage: Stage::Lock,
+            ..
+        }
+    );
+    assert!(is_named, "{error:?}");
+    drop(directory);
+    let outcome = run(within(sh("echo held"), root.path())).await;
+    assert_held(&outcome, "the lock is gone");
+}
+
+#[tokio::test]
+async fn a_hidden_file_that_is_replaced_while_a_helper_waits_stays_hidden() {
+    let tools = workspace();
+    let secret = tools.path().join("credentials");
+    let runner = runner();
+    let script = format!("cat {} && echo open || echo held", secret.display());
+    let attempt = || {
+        with_ground(sh(&script), |ground| {
+            ground.readable.push(tools.path().to_owned());
+            ground.hidden = vec![secret.clone()];
+        })
+    };
+    fs::write(&secret, "old secret").unwrap();
+    for number in 0..3 {
+        let outcome = runner.run(attempt(), drop).await.unwrap();
+        assert_held(&outcome, &format!("attempt {number}"));
+        // The next helper lays its ground meanwhile.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let new = tools.path().join("new");
+        fs::write(&new, "new secret").unwrap();
+        fs::rename(&new, &secret).unwrap();
+    }
 }
 
 #[tokio::test]
@@ -412,9 +555,9 @@ async fn sees_only_its_own_processes() {
 async fn a_fork_bomb_and_a_memory_hog_end_in_it() {
     let mark = mark();
     let mut bomb = sh(&format!(
-        "f() {{ f | f & sleep {mark}; }}; f 2>/dev/null; wait"
+        "f() {{ f | f & sleep {mark}; }}; f 2>/dev/null & exec sleep {mark}"
     ));
-    bomb.timeout = std::time::Duration::from_secs(3);
+    bomb.timeout = Duration::from_secs(3);
     bomb.boundary.limits.processes = 200;
     assert!(run(bomb).await.timed_out);
     assert_eq!(alive_with(&mark), Vec::<i32>::new());

@@ -29,7 +29,8 @@ pub struct FilesConfig {
     /// systems, shell start files, and the settings of agents and editors.
     #[schemars(with = "Vec<String>")]
     pub protected: Vec<ProtectedPath>,
-    /// Further protected paths, beside `protected`. None by default.
+    /// Further protected paths, beside `protected`: `"deploy.key"`, or
+    /// `{ path = ".gitlab-ci.yml", access = "write" }` for what may be read. None by default.
     #[schemars(with = "Vec<String>")]
     pub extra_protected: Vec<ProtectedPath>,
     /// Names that no rule by name refuses. Default: `.env.example`, `.env.sample`, `.env.template`.

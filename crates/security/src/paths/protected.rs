@@ -1,134 +1,15 @@
 //! Paths that stay closed inside roots too: secrets, and files that make other programs run code.
 
+mod written;
+
 use std::collections::HashMap;
 use std::path::{Component, Path};
 
-use serde::{Deserialize, Serialize};
-
+pub use self::written::{ProtectedPath, Protection};
+pub(super) use self::written::{default_exceptions, default_rules};
 use super::resolve::{Identity, place_of};
 use super::{Intent, RootsError};
 use crate::names::matches_glob;
-
-/// What a rule keeps away from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Protection {
-    /// Neither read nor written.
-    #[default]
-    ReadWrite,
-    /// Read, but not written.
-    Write,
-}
-
-impl Protection {
-    fn forbids(self, intent: Intent) -> bool {
-        match self {
-            Self::ReadWrite => true,
-            Self::Write => intent == Intent::Write,
-        }
-    }
-}
-
-/// One rule. Names are compared without ASCII case and without final dots and spaces.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProtectedPath {
-    /// `/etc/shadow`: that path, everything below it and every hard link to it. `.git/hooks`:
-    /// these names in a row at any depth, and everything below. `*` stands for any part of a name.
-    pub path: String,
-    /// What the rule forbids; `read_write` by default.
-    #[serde(default)]
-    pub access: Protection,
-}
-
-/// Read and write are refused.
-const SECRETS: [&str; 47] = [
-    "/boot",
-    "/dev",
-    "/proc",
-    "/sys",
-    "/etc/gshadow",
-    "/etc/gshadow-",
-    "/etc/passwd",
-    "/etc/passwd-",
-    "/etc/security/opasswd",
-    "/etc/shadow",
-    "/etc/shadow-",
-    "/etc/ssh",
-    "/etc/sudoers",
-    "/etc/sudoers.d",
-    ".aws",
-    ".azure",
-    ".config/gcloud",
-    ".docker/config.json",
-    ".env*",
-    ".git-credentials",
-    ".git/hooks",
-    ".gnupg",
-    ".kube",
-    ".netrc",
-    ".password-store",
-    ".pgpass",
-    ".pypirc",
-    ".ssh",
-    ".bash_aliases",
-    ".bash_history",
-    ".bash_login",
-    ".bash_logout",
-    ".bash_profile",
-    ".bashrc",
-    ".config/fish",
-    ".cshrc",
-    ".kshrc",
-    ".login",
-    ".profile",
-    ".tcshrc",
-    ".zlogin",
-    ".zlogout",
-    ".zprofile",
-    ".zsh_history",
-    ".zshenv",
-    ".zshrc",
-    ".xprofile",
-];
-
-/// Only writing is refused.
-const SETTINGS: [&str; 12] = [
-    ".claude.json",
-    ".claude/settings*.json",
-    ".codex/config.toml",
-    ".cursor/mcp.json",
-    ".gemini/settings.json",
-    ".git/config",
-    ".gitconfig",
-    ".mcp.json",
-    ".vscode/launch.json",
-    ".vscode/mcp.json",
-    ".vscode/settings.json",
-    ".vscode/tasks.json",
-];
-
-/// Names that `.env*` does not mean: they are made to be shared.
-const SHARED: [&str; 3] = [".env.example", ".env.sample", ".env.template"];
-
-/// The rules of a configuration that says nothing.
-pub(super) fn default_rules() -> Vec<ProtectedPath> {
-    let rule = |access| {
-        move |path: &str| ProtectedPath {
-            path: path.to_owned(),
-            access,
-        }
-    };
-    let secrets = SECRETS.into_iter().map(rule(Protection::ReadWrite));
-    secrets
-        .chain(SETTINGS.into_iter().map(rule(Protection::Write)))
-        .collect()
-}
-
-/// The exceptions of a configuration that says nothing.
-pub(super) fn default_exceptions() -> Vec<String> {
-    SHARED.map(str::to_owned).to_vec()
-}
 
 /// All rules, ready to judge.
 #[derive(Debug)]
@@ -266,6 +147,16 @@ impl Rule {
             names,
             protection: rule.access,
         })
+    }
+
+    /// Whether it is about one absolute path.
+    pub(super) fn is_from_top(&self) -> bool {
+        self.from_top
+    }
+
+    /// As it is written in the configuration.
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
     /// How many names it consists of.

@@ -294,6 +294,28 @@ fn refuses_hard_links_to_protected_files_only() {
 }
 
 #[test]
+fn a_file_that_is_protected_by_name_is_so_under_its_other_names() {
+    let tree = Tree::new();
+    fs::create_dir_all(tree.path("w/sub/.ssh")).unwrap();
+    fs::create_dir_all(tree.path("w/.git")).unwrap();
+    for (name, other) in [
+        ("w/.env", "w/notes.txt"),
+        ("w/sub/.ssh/id", "w/id.txt"),
+        ("w/.git/config", "w/sub/settings"),
+        ("w/plain", "w/sub/plain"),
+    ] {
+        fs::write(tree.path(name), "secret").unwrap();
+        fs::hard_link(tree.path(name), tree.path(other)).unwrap();
+    }
+    for (given, rule) in [("notes.txt", ".env*"), ("id.txt", ".ssh")] {
+        let refused = format!("protected by the rule `{rule}`");
+        tree.check(given, &refused, &refused);
+    }
+    tree.check("sub/settings", "ok", "protected by the rule `.git/config`");
+    tree.check("sub/plain", "ok", "ok");
+}
+
+#[test]
 fn a_protected_path_holds_where_its_links_lead() {
     let tree = Tree::new();
     symlink("w", tree.path("way")).unwrap();

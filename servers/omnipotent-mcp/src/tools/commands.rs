@@ -7,9 +7,11 @@ pub mod way_out;
 
 use std::io;
 
-use mcp_sandbox::RunError;
+use mcp_sandbox::{RunError, Stage};
 use mcp_security::commands::{CommandDenied, Decision, SyntaxError, VariableDenied};
 use mcp_toolcall::{Code, ToolError};
+
+use crate::enclosure::DrawError;
 
 /// Why a command was refused, and what the caller can do instead.
 fn explain_denied(error: CommandDenied) -> ToolError {
@@ -79,6 +81,21 @@ fn explain_variable(error: VariableDenied) -> ToolError {
     explained.with_source(error)
 }
 
+/// Why no boundary was drawn, and what the operator can do.
+fn explain_draw(error: DrawError) -> ToolError {
+    let text = error.to_string();
+    match error {
+        DrawError::Root(source) => explain_run(RunError::Directory { source }),
+        DrawError::Unscanned { entries, .. } => ToolError::new(Code::Unavailable, text)
+            .with_layer("sandbox")
+            .with_limit(u64::try_from(entries).unwrap_or(u64::MAX))
+            .with_hint(
+                "the operator can raise sandbox.scan_entries, open a smaller directory, or do \
+                 without by sandbox.waive = [\"unscanned\"]",
+            ),
+    }
+}
+
 /// Why a command did not run, and what the caller can do instead.
 fn explain_run(error: RunError) -> ToolError {
     let text = error.to_string();
@@ -115,6 +132,15 @@ fn explain_run(error: RunError) -> ToolError {
         RunError::Directory { source } => ToolError::new(Code::Unavailable, text)
             .with_hint("see whether the directory still exists and may be entered")
             .with_source(source),
+        RunError::Helper {
+            stage: Stage::Lock, ..
+        } => ToolError::new(
+            Code::Unavailable,
+            "another program holds a lock (flock) on a directory that is open to commands",
+        )
+        .with_layer("sandbox")
+        .with_hint("call again; if it stays, `lslocks` on the host names the program to be ended")
+        .with_source(error),
         RunError::Launch { .. }
         | RunError::Gateway { .. }
         | RunError::Helper { .. }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_sandbox::{
-    CommandSpec, Confinement, Gateway, Outcome, Progress, RunError, Runner, Status,
-    WorkingDirectory,
+    CommandSpec, Confinement, Gateway, Outcome, Progress, Runner, Status, WorkingDirectory,
 };
 use mcp_security::commands::{AllowedCommand, CommandPolicy, VettedEnvironment};
 use mcp_security::paths::Roots;
@@ -21,8 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use super::hint::{Reach, infer, refused};
 use super::output::{Shown, show};
-use super::{explain_denied, explain_run, explain_variable};
-use crate::enclosure::Enclosure;
+use super::{explain_denied, explain_draw, explain_run, explain_variable};
+use crate::enclosure::{DrawError, Enclosure};
 use crate::tools::files;
 
 /// Longest time a command may have, in seconds.
@@ -219,9 +218,9 @@ impl Tool for ExecuteCommand {
         let enclosure = self.enclosure.clone();
         let boundary = tokio::task::spawn_blocking(move || enclosure.draw())
             .await
-            .map_err(io::Error::other)
+            .map_err(|error| DrawError::Root(io::Error::other(error)))
             .flatten()
-            .map_err(|source| explain_run(RunError::Directory { source }))?;
+            .map_err(explain_draw)?;
         let reach = Reach::of(&boundary);
         let (program, args) = plan.command.into_parts();
         let spec = CommandSpec {
