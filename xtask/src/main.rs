@@ -73,7 +73,7 @@ const CHORES: &[Chore] = &[
     Chore {
         name: "fuzz",
         options: "TARGET [--seconds N]",
-        summary: "fuzz a parser of hostile text (needs cargo-fuzz and a nightly compiler)",
+        summary: "fuzz a parser of hostile text (needs a C++ compiler)",
         run: fuzz::run,
     },
     Chore {
