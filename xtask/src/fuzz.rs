@@ -50,6 +50,8 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
     fuzzer.arg(format!("-max_total_time={seconds}"));
     fuzzer.arg(format!("-artifact_prefix={}/", found.display()));
     // New inputs are kept in the first directory.
-    fuzzer.arg(corpus).arg(format!("tests/fuzz/corpus/{target}"));
+    fuzzer
+        .arg(corpus)
+        .arg(format!("tests/fuzz/corpus/{target}"));
     process::run(&mut fuzzer)
 }
