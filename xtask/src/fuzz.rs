@@ -14,7 +14,7 @@ const SECONDS: &str = "60";
 /// The only platform of the servers. Named, so that build scripts are not instrumented too.
 const PLATFORM: &str = "x86_64-unknown-linux-gnu";
 
-/// Edge coverage with counters, and the values that are compared (SanitizerCoverage in Clang's
+/// Edge coverage with counters, and the values that are compared (`SanitizerCoverage` in Clang's
 /// documentation): what libFuzzer is guided by. Stable compilers have it.
 const INSTRUMENTED: &str = "--cfg fuzzing -Cdebug-assertions -Ccodegen-units=1 \
     -Cpasses=sancov-module \

@@ -7,6 +7,7 @@
 mod cgroup;
 mod developer;
 mod landlock;
+mod protected;
 mod proxy;
 mod strict;
 mod support;

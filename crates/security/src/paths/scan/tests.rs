@@ -1,3 +1,4 @@
+//! Trees that are searched.
 #![expect(
     clippy::disallowed_methods,
     reason = "the tests build the trees they search"
