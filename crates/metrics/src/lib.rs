@@ -23,9 +23,8 @@ pub use exposition::{Exposition, Sample};
 pub use names::{Kind, METRICS, Metric};
 pub use record::{
     Admission, CacheCounter, CacheLookup, CallMeter, CallTimer, Reload, admission, audit_failure,
-    audit_lost, audit_records, cache_entries, egress_received, egress_request, policy_reload,
-    security_block,
+    audit_lost, cache_entries, egress_received, egress_request, policy_reload, security_block,
 };
 pub use recorder::Recorder;
-pub use source::{GaugeSource, policy_in_force};
+pub use source::{GaugeSource, audit_records, policy_in_force};
 pub use summary::{CallStats, blocks, calls};

@@ -193,16 +193,6 @@ impl CacheCounter {
     }
 }
 
-/// Counts records that were written to the audit.
-pub fn audit_records(count: u64) {
-    static WRITTEN: OnceLock<Counter> = OnceLock::new();
-    let written = WRITTEN.get_or_init(|| {
-        installed();
-        counter!(names::AUDIT_RECORDS)
-    });
-    written.increment(count);
-}
-
 /// Counts records that were lost because the audit could not be written.
 pub fn audit_lost(count: u64) {
     installed();

@@ -1,10 +1,11 @@
-//! Gauges whose value is asked for when the numbers are read: what changes by the mere passing of
-//! time cannot be pushed.
+//! What is asked for when the numbers are read: what changes by the mere passing of time cannot be
+//! pushed, and what happens at every start must not install the recorder.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use metrics::gauge;
+use metrics::{counter, gauge};
 
 use crate::names;
 use crate::record::lossy;
@@ -44,6 +45,14 @@ pub fn policy_in_force(version: &str) {
     policies.push(version.to_owned());
 }
 
+/// Records that were written to the audit; the first is written before the first answer.
+static AUDIT_RECORDS: AtomicU64 = AtomicU64::new(0);
+
+/// Counts records that were written to the audit.
+pub fn audit_records(count: u64) {
+    AUDIT_RECORDS.fetch_add(count, Ordering::Relaxed);
+}
+
 /// Reads every source.
 pub(crate) fn record() {
     let policies = POLICIES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -51,6 +60,7 @@ pub(crate) fn record() {
         let in_force = if back == 0 { 1.0 } else { 0.0 };
         gauge!(names::POLICY_INFO, "version" => version.clone()).set(in_force);
     }
+    counter!(names::AUDIT_RECORDS).absolute(AUDIT_RECORDS.load(Ordering::Relaxed));
     let sources = BREAKERS.lock().unwrap_or_else(PoisonError::into_inner);
     let open = sources
         .iter()
@@ -61,8 +71,6 @@ pub(crate) fn record() {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
-
     use super::*;
     use crate::{Exposition, Recorder};
 
