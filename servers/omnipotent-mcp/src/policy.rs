@@ -93,13 +93,13 @@ impl Standing {
 }
 
 impl Lasting {
-    /// The policy that a configuration asks for.
+    /// The policy that the configuration of that version asks for.
     pub(crate) fn policy(
         &self,
         mut config: Config,
+        version: Arc<str>,
         before: Option<&Policy>,
     ) -> Result<Made, BuildError> {
-        let version: Arc<str> = version(&config, &self.start).into();
         config.files.extra_protected.extend(self.own.rules());
         let environment = &self.start.environment;
         let home = environment.iter().find(|(name, _)| name == "HOME");
@@ -161,25 +161,50 @@ impl Lasting {
 
 /// A short hash of all that decides about calls: equal versions are equal policies.
 pub fn version(config: &Config, start: &Start) -> String {
-    let mut decisive = sections(config);
-    decisive.retain(|name, _| LIVE.contains(&name.as_str()));
-    // Roots may be relative, and the default root is where the server was started.
-    let place = start.working_directory.to_string_lossy().into_owned();
-    decisive.insert("working_directory".to_owned(), place.into());
-    // The built-in rules come with the program.
-    decisive.insert("program".to_owned(), env!("CARGO_PKG_VERSION").into());
-    let mut canonical = Value::Object(decisive);
-    canonical.sort_all_objects();
-    let mut version = Digest::of(canonical.to_string().as_bytes()).to_string();
-    version.truncate(VERSION_DIGITS);
-    version
+    Sections::of(config).version(start)
 }
 
-fn sections(config: &Config) -> Map<String, Value> {
-    match serde_json::to_value(config) {
-        Ok(Value::Object(sections)) => sections,
-        Ok(_) | Err(_) => Map::new(),
+/// A configuration by its sections, each as JSON: what versions and changes are told by.
+#[derive(Debug)]
+pub(crate) struct Sections(Map<String, Value>);
+
+impl Sections {
+    pub(crate) fn of(config: &Config) -> Self {
+        Self(match serde_json::to_value(config) {
+            Ok(Value::Object(sections)) => sections,
+            Ok(_) | Err(_) => Map::new(),
+        })
     }
+
+    pub(crate) fn version(&self, start: &Start) -> String {
+        let live = self.0.iter().filter(|(name, _)| is_live(name));
+        let mut decisive: Map<String, Value> = live
+            .map(|(name, section)| (name.clone(), section.clone()))
+            .collect();
+        // Roots may be relative, and the default root is where the server was started.
+        let place = start.working_directory.to_string_lossy().into_owned();
+        decisive.insert("working_directory".to_owned(), place.into());
+        // The built-in rules come with the program.
+        decisive.insert("program".to_owned(), env!("CARGO_PKG_VERSION").into());
+        let mut canonical = Value::Object(decisive);
+        canonical.sort_all_objects();
+        let mut version = Digest::of(canonical.to_string().as_bytes()).to_string();
+        version.truncate(VERSION_DIGITS);
+        version
+    }
+
+    /// The sections that a server started with `before` does not take over while it runs.
+    fn that_need_restart(&self, before: &Self) -> Vec<String> {
+        let changed = |(name, section): &(&String, &Value)| {
+            !is_live(name) && before.0.get(*name) != Some(section)
+        };
+        let names = self.0.iter().filter(changed);
+        names.map(|(name, _)| name.clone()).collect()
+    }
+}
+
+fn is_live(section: &str) -> bool {
+    LIVE.contains(&section)
 }
 
 /// Puts changed configurations in force.
@@ -187,15 +212,11 @@ pub(crate) struct Renewal {
     pub(crate) lasting: Arc<Lasting>,
     pub(crate) pipeline: Arc<Pipeline>,
     /// The configuration that the server was started with.
-    pub(crate) started_with: Map<String, Value>,
+    pub(crate) started_with: Sections,
     pub(crate) load: Box<Load>,
 }
 
 impl Renewal {
-    pub(crate) fn started_with(config: &Config) -> Map<String, Value> {
-        sections(config)
-    }
-
     /// Reads the configuration and puts its policy in force as a whole, or leaves all as it is.
     pub(crate) fn renew(&self, occasion: Occasion) {
         match self.try_renew(occasion) {
@@ -217,13 +238,15 @@ impl Renewal {
     fn try_renew(&self, occasion: Occasion) -> Result<Reload, Box<dyn Error + Send + Sync>> {
         let config = (self.load)()?;
         let before = self.pipeline.policy();
-        let restart = self.needs_restart(&config);
-        let is_same = *before.version == version(&config, &self.lasting.start);
+        let sections = Sections::of(&config);
+        let restart = sections.that_need_restart(&self.started_with);
+        let version = sections.version(&self.lasting.start);
+        let is_same = *before.version == version;
         // Asked for, equal policies are built anew: roots are opened and files read again.
         let made = if is_same && occasion == Occasion::FileChanged {
             None
         } else {
-            Some(self.lasting.policy(config, Some(&before))?)
+            Some(self.lasting.policy(config, version.into(), Some(&before))?)
         };
         // First, so that whoever sees the new policy sees how the file stands to it.
         if restart.is_empty() {
@@ -250,13 +273,5 @@ impl Renewal {
         );
         self.lasting.announcer.look(runner, enclosure);
         Ok(Reload::Applied)
-    }
-
-    fn needs_restart(&self, config: &Config) -> Vec<String> {
-        let now = sections(config);
-        let names = now.iter().filter(|(name, section)| {
-            !LIVE.contains(&name.as_str()) && self.started_with.get(*name) != Some(section)
-        });
-        names.map(|(name, _)| name.clone()).collect()
     }
 }

@@ -16,7 +16,6 @@ use mcp_security::paths::RootsError;
 use mcp_security::redaction::{Redactor, Secret, secrets_in_environment};
 use mcp_serve::{Access, Identity, MissingToken, Reloading, ServeConfig, ServeError, Stop};
 use mcp_toolcall::{Pipeline, Sanitiser, reply_cache};
-use serde_json::{Map, Value};
 
 use crate::Config;
 use crate::announcer::Announcer;
@@ -24,7 +23,7 @@ use crate::doctor::{self, Diagnosis};
 use crate::enclosure::Enclosure;
 use crate::host::Host;
 use crate::own::{OwnFiles, default_configuration};
-use crate::policy::{Lasting, Load, Made, Renewal, Standing};
+use crate::policy::{Lasting, Load, Made, Renewal, Sections, Standing};
 
 /// What the server says of itself.
 pub const IDENTITY: Identity = Identity {
@@ -59,7 +58,7 @@ pub struct Start {
 pub struct Server {
     pipeline: Arc<Pipeline>,
     lasting: Arc<Lasting>,
-    started_with: Map<String, Value>,
+    started_with: Sections,
     access: Access,
     serve: ServeConfig,
     sandbox: (Runner, Enclosure),
@@ -130,12 +129,13 @@ impl Server {
             runner: Mutex::default(),
             announcer: Announcer::default(),
         };
-        let (started_with, calls) = (Renewal::started_with(&config), config.calls.clone());
+        let (started_with, calls) = (Sections::of(&config), config.calls.clone());
+        let version = started_with.version(&lasting.start).into();
         let Made {
             policy,
             runner,
             enclosure,
-        } = lasting.policy(config, None)?;
+        } = lasting.policy(config, version, None)?;
         mcp_metrics::policy_in_force(&policy.version);
         let pipeline = Pipeline::new(calls, policy, replies, sanitiser);
         Ok(Self {

@@ -114,26 +114,3 @@ async fn a_command_without_a_group_does_not_claim_one() {
     let claims = layers.contains(&Layer::Cgroup { version: 2 });
     assert_eq!(claims, lacks.is_none(), "{lacks:?} {layers:?}");
 }
-
-/// What a group costs: `cargo test -p mcp-sandbox -- --ignored --nocapture cost_of_a_group`.
-#[tokio::test]
-#[ignore = "measures"]
-async fn cost_of_a_group() {
-    let Some(top) = Top::make("cost") else {
-        return;
-    };
-    let plain = Runner::with_helper(&SandboxConfig::default(), helper()).unwrap();
-    let grouped = top.runner();
-    for (name, runner) in [("plain", &plain), ("grouped", &grouped)].repeat(2) {
-        let mut took = Vec::new();
-        for _ in 0..100 {
-            let started = Instant::now();
-            runner.run(sh("true"), drop).await.unwrap();
-            took.push(started.elapsed());
-            // The next helper gets ready meanwhile, as between calls.
-            tokio::time::sleep(Duration::from_millis(80)).await;
-        }
-        took.sort();
-        println!("{name}: p50 {:?}, p95 {:?}", took[50], took[95]);
-    }
-}
