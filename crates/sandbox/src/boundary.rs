@@ -149,6 +149,34 @@ pub struct Guarded {
     pub depth: usize,
     /// What is kept from the command.
     pub guard: Guard,
+    /// Which file was found there. When it is another by the time it is to be held, the command
+    /// does not run: see [`RunError::is_stale`](crate::RunError::is_stale).
+    pub file: Option<FileId>,
+}
+
+/// A file, whatever its name is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    /// What is at `path` now, a link itself. When that is nothing, it equals no file.
+    pub fn at(path: &Path) -> Self {
+        let nothing = Self {
+            device: 0,
+            inode: 0,
+        };
+        rustix::fs::lstat(path).map_or(nothing, |stat| Self::of(&stat))
+    }
+
+    pub(crate) fn of(stat: &Stat) -> Self {
+        Self {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+        }
+    }
 }
 
 /// A protected name directly beneath a root.

@@ -26,7 +26,7 @@ mod place;
 const CONTROLLERS: [&str; 2] = ["memory", "pids"];
 /// The group that the server moves to when it has one to itself: only leaves may hold processes.
 const SERVER: &str = "mcp-server";
-/// Before the server's process number and a count.
+/// Before the server's process namespace and number, and a count.
 const LEAF: &str = "mcp-command-";
 /// Tasks of the helper's own in a leaf, at most: two processes, a thread, and one to spare.
 const HELPER_TASKS: u64 = 4;
@@ -98,7 +98,8 @@ impl Groups {
     pub(crate) fn leaf(self: &Arc<Self>) -> io::Result<Leaf> {
         lock(&self.left).retain(|path| remove(path).is_err());
         let number = self.made.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{LEAF}{}-{number}", getpid().as_raw_nonzero());
+        let pid = getpid().as_raw_nonzero();
+        let name = format!("{LEAF}{}-{pid}-{number}", process_namespace());
         let path = self.directory.join(name);
         mkdirat(CWD, &path, Mode::from_raw_mode(0o755))?;
         Ok(Leaf {
@@ -110,7 +111,9 @@ impl Groups {
     /// Removes what servers left that were killed.
     fn remove_stale(&self) {
         for name in entries(&self.directory).unwrap_or_default() {
-            let server = name.strip_prefix(LEAF).and_then(|it| it.split('-').next());
+            // Process numbers of another namespace say nothing here.
+            let ours = format!("{LEAF}{}-", process_namespace());
+            let server = name.strip_prefix(&ours).and_then(|it| it.split('-').next());
             let server = server.and_then(|pid| pid.parse::<RawPid>().ok());
             if server.is_some_and(|pid| !is_alive(pid)) {
                 let path = self.directory.join(name);
@@ -190,6 +193,11 @@ fn remove(group: &Path) -> io::Result<()> {
 
 fn is_absent(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
+}
+
+/// The inode of the process namespace that this process is in (namespaces(7)).
+fn process_namespace() -> u64 {
+    rustix::fs::stat("/proc/self/ns/pid").map_or(0, |stat| stat.st_ino)
 }
 
 /// Whether there is such a process, whoever's it is.

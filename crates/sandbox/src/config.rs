@@ -170,8 +170,8 @@ pub struct Limits {
     /// `cgroup` of a result, `doctor` says why not). Default 8 GiB: as much as one process may have,
     /// so that no command gets more by starting several.
     pub total_memory_bytes: u64,
-    /// Processes and threads of a command at once; where there is a control group, by that. In the `strict` tier the kernel counts the
-    /// command's own (`RLIMIT_NPROC` in a user namespace), unless the server runs as root, which
+    /// Processes and threads of a command at once. A control group counts the command's own where
+    /// there is one. Elsewhere, in the `strict` tier, the kernel counts the command's own (`RLIMIT_NPROC` in a user namespace), unless the server runs as root, which
     /// it exempts. Before Linux 5.14 it counts all processes of the user there, so that a command
     /// may have fewer. The other tiers count all of the user's and leave this out. Default 1024.
     pub processes: u64,

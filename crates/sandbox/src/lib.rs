@@ -48,7 +48,7 @@ mod runner;
 mod tier;
 mod wire;
 
-pub use boundary::{Access, Boundary, Ground, Guard, Guarded, GuardedName, Place, Root};
+pub use boundary::{Access, Boundary, FileId, Ground, Guard, Guarded, GuardedName, Place, Root};
 pub use capture::Captured;
 pub use cgroup::NoCgroups;
 pub use config::{Limits, Network, SandboxConfig, Waiver};
@@ -56,7 +56,7 @@ pub use gateway::{Gateway, Passage};
 pub use helper::HELPER_ARG;
 pub use outcome::{Outcome, Progress, Status};
 pub use runner::{
-    BuildError, CommandSpec, Inexpressible, RunError, Runner, Shortfall, WorkingDirectory,
+    BuildError, CommandSpec, Inexpressible, RunError, Runner, Shortfall, Turn, WorkingDirectory,
 };
 pub use tier::{Confinement, Layer, Tier};
 pub use wire::Stage;

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustix::process::{getpid, set_child_subreaper};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -30,9 +31,10 @@ use probe::Probes;
 use reserve::Reserve;
 use streams::Streams;
 use supervise::{Answer, Next, Supervision};
-use turns::{Turn, Turns};
+use turns::Turns;
 
 pub use probe::{Inexpressible, Shortfall};
+pub use turns::Turn;
 
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -156,6 +158,17 @@ pub enum RunError {
     ShuttingDown,
 }
 
+impl RunError {
+    /// Whether a protected path changed places before it could be held. Nothing ran; a boundary
+    /// that is drawn anew may hold.
+    pub fn is_stale(&self) -> bool {
+        let Self::Helper { stage, source } = self else {
+            return false;
+        };
+        *stage == Stage::Guard && source.raw_os_error() == Some(Errno::STALE.raw_os_error())
+    }
+}
+
 impl Runner {
     /// A runner whose helper is the running binary itself; its `main` must call
     /// [`helper::main`](crate::helper::main) when its first argument is
@@ -174,7 +187,7 @@ impl Runner {
             source: errno.into(),
         })?;
         let turns = Turns::new(config.max_concurrent.get());
-        Ok(Self::new(helper, Arc::new(turns)))
+        Ok(Self::new(Reserve::new(helper), Arc::new(turns)))
     }
 
     /// A runner for another policy, which tries the tiers out anew. It shares this one's bound on
@@ -183,12 +196,12 @@ impl Runner {
     pub fn renewed(&self, config: &SandboxConfig) -> Self {
         let turns = Arc::clone(&self.shared.turns);
         turns.resize(config.max_concurrent.get());
-        Self::new(self.shared.reserve.binary().to_owned(), turns)
+        Self::new(self.shared.reserve.renewed(), turns)
     }
 
-    fn new(helper: PathBuf, turns: Arc<Turns>) -> Self {
+    fn new(reserve: Reserve, turns: Arc<Turns>) -> Self {
         let shared = Shared {
-            reserve: Arc::new(Reserve::new(helper)),
+            reserve: Arc::new(reserve),
             probes: Probes::default(),
             turns,
             supervisors: Mutex::default(),
@@ -225,29 +238,46 @@ impl Runner {
         })
     }
 
-    /// Runs a command to its end, its time-out included; no descendant survives.
-    ///
-    /// Waits for its turn first; the caller bounds that wait. `on_progress` is called about every
-    /// second. Dropping the future ends the command and everything it started.
+    /// Waits for a command's turn; the caller bounds that wait. What other commands may change is
+    /// to be looked at afterwards.
+    pub async fn turn(&self) -> Result<Turn, RunError> {
+        let turn = self.shared.turns.take().await;
+        turn.map_err(|_| RunError::ShuttingDown)
+    }
+
+    /// Waits for its turn, then runs a command to its end.
     pub async fn run(
         &self,
         spec: CommandSpec,
         on_progress: impl FnMut(Progress) + Send,
     ) -> Result<Outcome, RunError> {
+        let turn = self.turn().await?;
+        self.run_in_turn(turn, spec, on_progress).await
+    }
+
+    /// Runs a command to its end, its time-out included; no descendant survives.
+    ///
+    /// `on_progress` is called about every second. Dropping the future ends the command and
+    /// everything it started.
+    pub async fn run_in_turn(
+        &self,
+        turn: Turn,
+        spec: CommandSpec,
+        on_progress: impl FnMut(Progress) + Send,
+    ) -> Result<Outcome, RunError> {
         let tier = self.tier(&spec.boundary).await?;
-        self.run_in(tier, spec, Next::Expected, on_progress).await
+        self.run_in(tier, spec, (Some(turn), Next::Expected), on_progress)
+            .await
     }
 
     async fn run_in(
         &self,
         tier: Tier,
         spec: CommandSpec,
-        next: Next,
+        (turn, next): (Option<Turn>, Next),
         mut on_progress: impl FnMut(Progress) + Send,
     ) -> Result<Outcome, RunError> {
         let started = Instant::now();
-        let turns = Arc::clone(&self.shared.turns);
-        let turn = turns.take().await.map_err(|_| RunError::ShuttingDown)?;
         let streams = Streams::with_cap(spec.output_cap_bytes);
         // Dropping the receiver is how the supervisor learns that nobody waits any more.
         let (answer, mut outcome) = oneshot::channel();
@@ -274,7 +304,13 @@ impl Runner {
         }
     }
 
-    fn supervise(&self, supervision: Supervision, streams: Streams, turn: Turn, answer: Answer) {
+    fn supervise(
+        &self,
+        supervision: Supervision,
+        streams: Streams,
+        turn: Option<Turn>,
+        answer: Answer,
+    ) {
         let mut supervisors = self
             .shared
             .supervisors

@@ -97,11 +97,6 @@ impl AllowedCommand {
     pub fn allowed_by(&self) -> &[String] {
         &self.grounds.rules
     }
-
-    /// Program and arguments.
-    pub fn into_parts(self) -> (String, Vec<String>) {
-        (self.program, self.args)
-    }
 }
 
 /// A command is refused.

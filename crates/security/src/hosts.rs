@@ -34,6 +34,8 @@ pub enum HostRefusal {
     NotAllowed,
     /// The port belongs to a protocol that must not be spoken to, or is not on the operator's list.
     Port(u16),
+    /// The operator denied the port.
+    DeniedPort(u16),
 }
 
 impl fmt::Display for HostRefusal {
@@ -42,6 +44,7 @@ impl fmt::Display for HostRefusal {
             Self::Denied(pattern) => write!(f, "denied by the pattern {pattern}"),
             Self::NotAllowed => f.write_str("not on the list of allowed hosts"),
             Self::Port(port) => write!(f, "port {port} is not allowed"),
+            Self::DeniedPort(port) => write!(f, "port {port} is denied"),
         }
     }
 }
@@ -54,6 +57,9 @@ impl HostPolicy {
         }
         if !self.allow.is_empty() && !self.allow.iter().any(|pattern| pattern.matches(host)) {
             return Some(HostRefusal::NotAllowed);
+        }
+        if self.ports.deny.contains(&port) {
+            return Some(HostRefusal::DeniedPort(port));
         }
         (!self.ports.allows(port)).then_some(HostRefusal::Port(port))
     }

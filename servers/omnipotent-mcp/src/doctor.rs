@@ -181,14 +181,19 @@ fn version(held: &Confinement) -> String {
 fn groups(lacking: Option<&NoCgroups>) -> Finding {
     let (detail, fix) = match lacking {
         None => ("limits hold for a command as a whole".to_owned(), None),
-        Some(reason) => (
-            format!("limits hold for each process only: {reason}"),
-            Some(
-                "start the server in a group of its own that is delegated to it:\n\
-                 systemd-run --user --scope -p Delegate=yes omnipotent-mcp"
-                    .to_owned(),
-            ),
-        ),
+        Some(reason) => {
+            let fix = match reason {
+                NoCgroups::Shared(_) | NoCgroups::Refused { .. } => Some(
+                    "start the server in a group of its own that is delegated to it:\n\
+                     systemd-run --user --scope -p Delegate=yes omnipotent-mcp"
+                        .to_owned(),
+                ),
+                // The host has the controllers elsewhere or keeps them.
+                NoCgroups::Unmounted | NoCgroups::Controllers(_) => None,
+            };
+            let detail = format!("limits hold for each process only: started from here, {reason}");
+            (detail, fix)
+        }
     };
     Finding {
         what: "control group",

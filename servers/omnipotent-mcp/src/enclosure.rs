@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mcp_sandbox::{
-    Access, Boundary, Ground, Guard, Guarded, GuardedName, Place, Root, SandboxConfig, Tier, Waiver,
+    Access, Boundary, FileId, Ground, Guard, Guarded, GuardedName, Place, Root, SandboxConfig,
+    Tier, Waiver,
 };
 use mcp_security::paths::{self, ProtectedPath, Protection, Roots};
 
@@ -71,6 +72,7 @@ impl Enclosure {
         let mut boundary = self.outline()?;
         let found = self.roots.find_protected(self.scan_entries);
         let guarded = found.entries.into_iter().map(|entry| Guarded {
+            file: Some(FileId::at(&entry.path)),
             path: entry.path,
             depth: entry.names,
             guard: guard(entry.protection),

@@ -108,11 +108,11 @@ pub async fn explain(
         return Err(UnknownTool { name, known });
     };
     let call = Call::unwatched(Caller::new("operator"));
-    let effects = tool.spec().effects;
+    let spec = tool.spec();
     let refusal = |error: &ToolError| Refusal {
         code: error.code().as_str(),
         error: error.message().to_owned(),
-        ruling: ruling(error, config, effects),
+        ruling: ruling(error, config, spec),
     };
     let (verdict, account) = match tool.judge(arguments, &call).await {
         Ok(account) => (allowed(&account), account),

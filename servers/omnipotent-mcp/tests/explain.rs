@@ -63,12 +63,13 @@ const ROOTS: &str = "files.roots = [\"work\"]";
 #[test]
 fn the_grant_of_a_refusal_is_enough() {
     let home = tempfile::tempdir().unwrap();
-    for directory in ["work", "elsewhere"] {
+    for directory in ["work", "work/.env.d", "elsewhere"] {
         std::fs::create_dir(home.path().join(directory)).unwrap();
     }
     for file in [
         "work/a",
         "work/.env.local",
+        "work/.env.d/key",
         "work/.gitconfig",
         "elsewhere/b",
     ] {
@@ -93,13 +94,14 @@ fn the_grant_of_a_refusal_is_enough() {
 }
 
 fn refusals() -> Vec<Refusal> {
-    let mut refusals = of_files();
+    let mut refusals = of_roots();
+    refusals.extend(of_protected_paths());
     refusals.extend(of_commands());
     refusals.extend(of_the_rest());
     refusals
 }
 
-fn of_files() -> Vec<Refusal> {
+fn of_roots() -> Vec<Refusal> {
     vec![
         Refusal {
             before: ROOTS,
@@ -121,12 +123,39 @@ fn of_files() -> Vec<Refusal> {
             after: "files.roots = [\"work\", { path = \"@{home}/elsewhere\", access = \"read_write\" }]",
         },
         Refusal {
+            before: ROOTS,
+            call: call(
+                "execute_command",
+                &json!({"command": "ls", "cwd": "@{home}/elsewhere"}),
+            ),
+            verdict: "denied",
+            rule: "files.roots",
+            grant: "add { path = \"@{home}/elsewhere\", access = \"read_only\" } to files.roots",
+            after: "files.roots = [\"work\", { path = \"@{home}/elsewhere\", access = \"read_only\" }]",
+        },
+        Refusal {
             before: "files.roots = [\"work:ro\"]",
             call: call("write_file_secure", &json!({"path": "a", "content": ""})),
             verdict: "denied",
             rule: "files.roots",
             grant: "give the root of `a` the access \"read_write\" in files.roots",
             after: ROOTS,
+        },
+    ]
+}
+
+fn of_protected_paths() -> Vec<Refusal> {
+    vec![
+        Refusal {
+            before: ROOTS,
+            call: call(
+                "read_file_secure",
+                &json!({"path": "@{home}/work/.env.d/key"}),
+            ),
+            verdict: "denied",
+            rule: "files.protected: `.env*`",
+            grant: "remove \".env*\" from files.protected",
+            after: "files.roots = [\"work\"]\nfiles.protected = []",
         },
         Refusal {
             before: ROOTS,
@@ -283,6 +312,22 @@ fn what_no_setting_allows_says_so() {
         text.contains("  grant: none: no setting allows it\n"),
         "{text}"
     );
+}
+
+#[test]
+fn a_link_that_leads_out_is_told_from_a_path_outside() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("work")).unwrap();
+    std::os::unix::fs::symlink("/etc/hosts", home.path().join("work/out")).unwrap();
+    for path in ["out", home.path().join("work/out").to_str().unwrap()] {
+        let question = call("read_file_secure", &json!({"path": path}));
+        let explanation = explain(home.path(), ROOTS, &question);
+        assert_eq!(
+            explanation["refused"][0]["grant"],
+            "add the directory that it leads to, links followed, to files.roots",
+            "{explanation}"
+        );
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use mcp_tests::{Era, Peer, Setup, Stdio, alive_with, mark, until};
+use mcp_tests::{Era, Peer, Reply, Setup, Stdio, alive_with, mark, until};
 use serde_json::{Value, json};
 
 use crate::samples::text;
@@ -46,6 +46,20 @@ fn a_command_answers_with_all_that_it_did() {
     ] {
         assert!(layers.contains(&json!(layer)), "{sandbox}");
     }
+}
+
+#[test]
+fn a_command_that_waited_sees_no_secret_that_was_moved_meanwhile() {
+    let setup = Setup::default().configuration("sandbox.max_concurrent = 1");
+    setup.stage.directory("root/a/.ssh");
+    setup.stage.file("root/a/.ssh/id", "secret");
+    let mut server = setup.stdio(Era::Modern);
+    // Both arrive before the first one has moved anything.
+    let calls = ["sleep 0.5; mv a b; ls b", "cat b/.ssh/id"]
+        .map(|command| server.send_call("execute_command", &json!({ "command": command })));
+    let [moved, read] = calls.map(|call| Reply::new(server.answer(call)).content().clone());
+    assert_eq!(moved["success"], true, "{moved}");
+    assert_eq!(read["stdout"], "", "{read}");
 }
 
 #[test]

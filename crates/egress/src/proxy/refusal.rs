@@ -92,6 +92,7 @@ fn setting_of(refusal: &UrlRefusal) -> Option<&'static str> {
             HostRefusal::Denied(_) => "deny_hosts",
             HostRefusal::NotAllowed => "allow_hosts",
             HostRefusal::Port(_) => "allow_ports",
+            HostRefusal::DeniedPort(_) => "deny_ports",
         }),
         UrlRefusal::LocalName { .. } => Some("allow_networks"),
         UrlRefusal::Address { refusal, .. } => Some(setting_of_address(refusal)),

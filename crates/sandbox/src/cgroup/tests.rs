@@ -141,13 +141,17 @@ fn a_leaf_takes_the_limits_and_goes() {
 #[test]
 fn what_dead_servers_left_is_removed_and_nothing_else() {
     let base = group(&[]);
-    let own = getpid().as_raw_nonzero();
+    let (namespace, own) = (process_namespace(), getpid().as_raw_nonzero());
     let kept = [
-        format!("mcp-command-{own}-0x"),
+        format!("mcp-command-{namespace}-{own}-0x"),
         "mcp-command-x-1".to_owned(),
+        "mcp-command-1-2147483647-3".to_owned(),
         "other".to_owned(),
     ];
-    for name in kept.iter().chain(&["mcp-command-2147483647-3".to_owned()]) {
+    for name in kept
+        .iter()
+        .chain(&[format!("mcp-command-{namespace}-2147483647-3")])
+    {
         fs::create_dir(base.path().join(name)).unwrap();
     }
     Groups::beneath(base.path().into()).unwrap();

@@ -188,12 +188,14 @@ fn sockets(network: Network) -> Result<Rules, BackendError> {
     };
     let allowed = match network {
         Network::None => Vec::new(),
-        Network::Loopback | Network::Proxy => family(&[
+        Network::Loopback => family(&[
             libc::AF_UNIX,
             libc::AF_INET,
             libc::AF_INET6,
             libc::AF_NETLINK,
         ])?,
+        // No UNIX sockets: one in a root may be a way past the proxy, to an agent or an engine.
+        Network::Proxy => family(&[libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK])?,
     };
     let mut pairs = family(&[libc::AF_UNIX])?;
     for kind in [libc::SOCK_DGRAM, libc::SOCK_RAW] {

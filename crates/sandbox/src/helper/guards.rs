@@ -24,7 +24,7 @@ use self::pinned::{Found, Pinned};
 use super::Failure;
 use super::mounts::{DIRECTORY, HANDLE, bind, find, restrict};
 use super::private_root::{PrivateRoot, kind};
-use crate::boundary::{Access, Ground, Guard, Guarded, Place, Root};
+use crate::boundary::{Access, FileId, Ground, Guard, Guarded, Place, Root};
 use crate::wire::Stage;
 
 /// What is held, let go when it is dropped: every process of the command is gone by then.
@@ -74,7 +74,8 @@ impl Guards {
         self.survey(ground, roots, &mut guarded)?;
         guarded.sort_by_key(|it| it.path.components().count());
         guarded.dedup();
-        Self::anchor(root, roots, &guarded)?;
+        let targets = self.targets(root, &guarded)?;
+        Self::anchor(root, roots, (&guarded, &targets))?;
         let mut read_only = Vec::new();
         for it in &guarded {
             self.put_up(root, it, &mut read_only)?;
@@ -116,11 +117,13 @@ impl Guards {
                         path: path.join(&name.name),
                         depth: name.name.components().count(),
                         guard: name.guard,
+                        file: None,
                     }),
                     Found::StandIn(at) => guarded.push(Guarded {
                         depth: at.components().count(),
                         path: path.join(at),
                         guard: Guard::Hidden,
+                        file: None,
                     }),
                     Found::BehindLink(at) => {
                         self.links.push(path.join(at));
@@ -134,9 +137,28 @@ impl Guards {
         Ok(())
     }
 
-    /// Makes the directories that a rule of several names leads through mount points: what is
-    /// mounted on cannot be renamed, so nothing can be put in its place.
-    fn anchor(root: &PrivateRoot, roots: &[Root], guarded: &[Guarded]) -> io::Result<()> {
+    /// What links at protected names, and on the way to them, lead to inside.
+    fn targets(&self, root: &PrivateRoot, guarded: &[Guarded]) -> io::Result<Vec<PathBuf>> {
+        let named = guarded.iter().map(|it| &it.path);
+        let behind = self.behind_links.iter().map(|(path, _)| path);
+        let mut targets = Vec::new();
+        for path in named.chain(behind) {
+            if let Some((_, place)) = self.find_behind(root, path)?
+                && place.path != *path
+            {
+                targets.push(place.path);
+            }
+        }
+        Ok(targets)
+    }
+
+    /// Makes the directories that a rule of several names or a link leads through mount points:
+    /// what is mounted on cannot be renamed, so nothing can be put in its place.
+    fn anchor(
+        root: &PrivateRoot,
+        roots: &[Root],
+        (guarded, targets): (&[Guarded], &[PathBuf]),
+    ) -> io::Result<()> {
         let is_inside = |path: &Path| {
             roots.iter().any(|open| {
                 open.access == Access::ReadWrite
@@ -147,6 +169,7 @@ impl Guards {
         let anchors: BTreeSet<&Path> = guarded
             .iter()
             .flat_map(|it| it.path.ancestors().take(it.depth).skip(1))
+            .chain(targets.iter().flat_map(|path| path.ancestors().skip(1)))
             .filter(|path| is_inside(path))
             .collect();
         let (top, _) = root.tops();
@@ -168,9 +191,20 @@ impl Guards {
         guarded: &Guarded,
         read_only: &mut Vec<PathBuf>,
     ) -> io::Result<()> {
-        let Some(found) = Self::find_link(root, &guarded.path)? else {
-            return Ok(());
+        let found = match Self::find_link(root, &guarded.path) {
+            Ok(found) => found,
+            Err(Errno::ACCESS) => return Ok(()),
+            // Another command or its owner removed it, or a link was put on the way to it.
+            Err(errno) if is_gone(errno) && guarded.file.is_none() => return Ok(()),
+            Err(errno) if is_gone(errno) => return Err(Errno::STALE.into()),
+            Err(errno) => return Err(errno.into()),
         };
+        if let Some(file) = guarded.file
+            && file != FileId::of(&rustix::fs::fstat(&found)?)
+        {
+            // What was found there may be open under another name now.
+            return Err(Errno::STALE.into());
+        }
         if kind(&found)? == FileType::Symlink {
             // First what it leads to inside: a dead link is as good as none.
             self.put_up_behind(root, &guarded.path, guarded.guard, read_only)?;
@@ -190,20 +224,24 @@ impl Guards {
         }
     }
 
-    /// What is at `path`, a link itself, where this user can reach it.
-    fn find_link(root: &PrivateRoot, path: &Path) -> io::Result<Option<OwnedFd>> {
+    /// What is at `path`, a link itself.
+    fn find_link(root: &PrivateRoot, path: &Path) -> rustix::io::Result<OwnedFd> {
         let (top, _) = root.tops();
-        match find(
-            top,
-            path,
-            HANDLE | OFlags::NOFOLLOW,
-            ResolveFlags::NO_SYMLINKS,
-        ) {
-            Ok(found) => Ok(Some(found)),
-            // Another command or its owner removed it, or a link was put on the way to it.
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP) => Ok(None),
-            Err(errno) => Err(errno.into()),
-        }
+        let flags = HANDLE | OFlags::NOFOLLOW;
+        find(top, path, flags, ResolveFlags::NO_SYMLINKS)
+    }
+
+    /// What `path` leads to in a root, links followed, and where that is.
+    fn find_behind(&self, root: &PrivateRoot, path: &Path) -> io::Result<Option<(OwnedFd, Place)>> {
+        let (top, _) = root.tops();
+        let found = match find(top, path, HANDLE, ResolveFlags::empty()) {
+            Ok(found) => found,
+            Err(errno) if is_gone(errno) || errno == Errno::ACCESS => return Ok(None),
+            Err(errno) => return Err(errno.into()),
+        };
+        let place = Place::of(&found)?;
+        let is_ours = self.may_be_covered(&place.path, path);
+        Ok(is_ours.then_some((found, place)))
     }
 
     /// Protects what `path` leads to in a root, links followed; false when that is nothing.
@@ -214,16 +252,9 @@ impl Guards {
         guard: Guard,
         read_only: &mut Vec<PathBuf>,
     ) -> io::Result<bool> {
-        let (top, _) = root.tops();
-        let found = match find(top, path, HANDLE, ResolveFlags::empty()) {
-            Ok(found) => found,
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP) => return Ok(false),
-            Err(errno) => return Err(errno.into()),
-        };
-        let place = Place::of(&found)?;
-        if !self.may_be_covered(&place.path, path) {
+        let Some((found, place)) = self.find_behind(root, path)? else {
             return Ok(false);
-        }
+        };
         match guard {
             Guard::Hidden => root.cover(found)?,
             Guard::ReadOnly => {
@@ -250,8 +281,10 @@ impl Guards {
         self.links.sort();
         self.links.dedup();
         for path in &self.links {
-            if let Some(link) = Self::find_link(root, path)? {
-                bind(&link, &link)?;
+            match Self::find_link(root, path) {
+                Ok(link) => bind(&link, &link)?,
+                Err(errno) if is_gone(errno) || errno == Errno::ACCESS => {}
+                Err(errno) => return Err(errno.into()),
             }
         }
         for (path, guard) in std::mem::take(&mut self.behind_links) {
@@ -261,6 +294,11 @@ impl Guards {
         }
         Ok(())
     }
+}
+
+/// Whether nothing is there, or a link is on the way.
+fn is_gone(errno: Errno) -> bool {
+    matches!(errno, Errno::NOENT | Errno::NOTDIR | Errno::LOOP)
 }
 
 impl Drop for Guards {

@@ -124,7 +124,8 @@ impl Runner {
     }
 
     async fn try_once(&self, tier: Tier, boundary: &Boundary) -> Result<Confinement, RunError> {
-        let tried = self.run_in(tier, trial(boundary), Next::Unknown, drop);
+        // It is short and takes no turn: the command that it is for may have the only one.
+        let tried = self.run_in(tier, trial(boundary), (None, Next::Unknown), drop);
         // The future is large, and this is rare.
         Box::pin(tried).await.map(|outcome| outcome.confinement)
     }

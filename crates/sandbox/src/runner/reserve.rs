@@ -17,7 +17,7 @@ pub(super) struct Reserve {
     binary: PathBuf,
     ready: Mutex<Option<Helper>>,
     /// Looked for when the first helper is started.
-    groups: OnceLock<Result<Arc<Groups>, NoCgroups>>,
+    groups: Arc<OnceLock<Result<Arc<Groups>, NoCgroups>>>,
 }
 
 impl Reserve {
@@ -26,12 +26,17 @@ impl Reserve {
         Self {
             binary,
             ready: Mutex::new(None),
-            groups: OnceLock::new(),
+            groups: Arc::default(),
         }
     }
 
-    pub(super) fn binary(&self) -> &Path {
-        &self.binary
+    /// One without a helper in waiting, which makes its groups in the same place.
+    pub(super) fn renewed(&self) -> Self {
+        Self {
+            binary: self.binary.clone(),
+            ready: Mutex::new(None),
+            groups: Arc::clone(&self.groups),
+        }
     }
 
     /// Where helpers have groups of their own, if anywhere.

@@ -20,7 +20,7 @@ struct Bound {
 
 /// A command's turn, given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub struct Turn {
     permit: Option<OwnedSemaphorePermit>,
     turns: Arc<Turns>,
 }

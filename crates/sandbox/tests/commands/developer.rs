@@ -116,6 +116,7 @@ fn protect(spec: &mut CommandSpec, root: &Path) {
     ] {
         if root.join(name).exists() {
             spec.boundary.guarded.push(Guarded {
+                file: None,
                 path: root.join(name),
                 depth: 2,
                 guard,

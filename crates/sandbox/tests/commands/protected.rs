@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mcp_sandbox::{Guard, Guarded, GuardedName, RunError, Stage, Status};
+use mcp_sandbox::{FileId, Guard, Guarded, GuardedName, RunError, Stage, Status};
 
 use crate::strict::{assert_held, with_ground, workspace};
 use crate::support::{printed, run, runner, sh, spec, within};
@@ -57,6 +57,7 @@ async fn protected_paths_are_hidden_or_read_only() {
     }
     let before = inventory(top);
     let guarded = |name: &str, depth, guard| Guarded {
+        file: None,
         path: top.join(name),
         depth,
         guard,
@@ -211,6 +212,7 @@ async fn links_at_protected_names_and_on_the_way_to_them_are_held() {
     for script in [
         "cat .netrc",
         "cat dots/netrc",
+        "mv dots y",
         "rm .netrc",
         "mv .netrc y",
         "ln -sfn y .netrc",
@@ -243,6 +245,38 @@ async fn links_at_protected_names_and_on_the_way_to_them_are_held() {
 }
 
 #[tokio::test]
+async fn a_protected_path_that_changed_places_stops_the_command() {
+    let root = workspace();
+    let top = root.path();
+    fs::create_dir_all(top.join("sub")).unwrap();
+    fs::write(top.join("sub/key"), "secret").unwrap();
+    fs::write(top.join("decoy"), "").unwrap();
+    let key = FileId::at(&top.join("sub/key"));
+    for (path, file, is_stale) in [
+        ("sub/key", key, false),
+        ("decoy", key, true),
+        ("gone/key", key, true),
+        ("gone/key", FileId::at(&top.join("gone/key")), true),
+    ] {
+        let mut spec = within(sh("cat sub/key; touch ran"), top);
+        spec.boundary.guarded.push(Guarded {
+            path: top.join(path),
+            depth: 1,
+            guard: Guard::Hidden,
+            file: Some(file),
+        });
+        let outcome = runner().run(spec, drop).await;
+        let refused = outcome.is_err_and(|error| error.is_stale());
+        assert_eq!(refused, is_stale, "{path}");
+        assert_eq!(
+            fs::remove_file(top.join("ran")).is_ok(),
+            !is_stale,
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_planted_link_covers_neither_the_system_nor_what_it_lies_in() {
     let root = workspace();
     let top = root.path();
@@ -264,6 +298,7 @@ async fn a_planted_link_covers_neither_the_system_nor_what_it_lies_in() {
         "sub/deep/.env.up",
     ]
     .map(|link| Guarded {
+        file: None,
         path: top.join(link),
         depth: 1,
         guard: Guard::Hidden,

@@ -9,12 +9,16 @@ use mcp_security::commands::{CommandDenied, Decision, VariableDenied};
 use mcp_security::environment::EnvironmentDenied;
 use mcp_security::files::FileError;
 use mcp_security::hosts::HostRefusal;
-use mcp_security::paths::PathError;
+use mcp_security::paths::{PathError, RootConfig};
 use mcp_security::processes::ProcessDenied;
-use mcp_toolcall::{Change, Effects, ToolError};
+use mcp_toolcall::{Change, Tool, ToolError, ToolSpec};
 use serde::Serialize;
 
 use crate::Config;
+use crate::tools::commands::execute_command::ExecuteCommand;
+
+/// The setting that opens directories.
+const ROOTS: &str = "files.roots";
 
 /// What refused a call.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -42,13 +46,13 @@ impl Ruling {
 }
 
 /// The ruling behind a refusal; none when it is no rule that refused the call.
-pub(super) fn ruling(error: &ToolError, config: &Config, effects: Effects) -> Option<Ruling> {
+pub(super) fn ruling(error: &ToolError, config: &Config, tool: &ToolSpec) -> Option<Ruling> {
     let cause = error.cause()?;
     if let Some(error) = cause.downcast_ref::<PathError>() {
-        return of_path(error, config, effects);
+        return of_path(error, config, tool);
     }
     if let Some(FileError::Path(error)) = cause.downcast_ref() {
-        return of_path(error, config, effects);
+        return of_path(error, config, tool);
     }
     if let Some(error) = cause.downcast_ref() {
         return of_command(error, config);
@@ -67,33 +71,15 @@ pub(super) fn ruling(error: &ToolError, config: &Config, effects: Effects) -> Op
         .and_then(|error| of_process(error, config))
 }
 
-fn of_path(error: &PathError, config: &Config, effects: Effects) -> Option<Ruling> {
-    let roots = "files.roots";
+fn of_path(error: &PathError, config: &Config, tool: &ToolSpec) -> Option<Ruling> {
     match error {
         PathError::NoRoots => Some(Ruling::lifted(
-            roots,
+            ROOTS,
             "add a directory to files.roots".to_owned(),
         )),
-        PathError::Outside { path, .. } => Some(match Path::new(path).parent() {
-            Some(parent) if parent.is_absolute() => {
-                let access = match effects.change {
-                    Change::None => "read_only",
-                    Change::Reversible | Change::Destructive => "read_write",
-                };
-                let parent = quoted(&parent.to_string_lossy());
-                let root = format!("{{ path = {parent}, access = \"{access}\" }}");
-                if config.files.roots.is_empty() {
-                    let both = "set files.roots to the working directory, which an empty list \
-                                stands for, and";
-                    Ruling::lifted(roots, format!("{both} {root}"))
-                } else {
-                    add(&root, roots)
-                }
-            }
-            Some(_) | None => Ruling::fixed(roots),
-        }),
+        PathError::Outside { path, .. } => Some(of_place(Path::new(path), config, tool)),
         PathError::ReadOnly { path } => Some(Ruling::lifted(
-            roots,
+            ROOTS,
             format!("give the root of `{path}` the access \"read_write\" in files.roots"),
         )),
         PathError::Protected { path, rule } => Some(of_protection(path, rule, config)),
@@ -103,6 +89,38 @@ fn of_path(error: &PathError, config: &Config, effects: Effects) -> Option<Rulin
         | PathError::NotDirectory { .. }
         | PathError::Unsettled { .. }
         | PathError::Io { .. } => None,
+    }
+}
+
+/// The grant for a path outside of all roots.
+fn of_place(path: &Path, config: &Config, tool: &ToolSpec) -> Ruling {
+    let is_inside = |root: &RootConfig| {
+        std::path::absolute(&root.path).is_ok_and(|root| path.starts_with(root))
+    };
+    let is_directory = tool.name == ExecuteCommand::SPEC.name;
+    let place = if is_directory {
+        Some(path)
+    } else {
+        path.parent()
+    };
+    let place =
+        place.filter(|place| place.is_absolute() && !config.files.roots.iter().any(is_inside));
+    let Some(place) = place else {
+        let behind = "add the directory that it leads to, links followed, to files.roots";
+        return Ruling::lifted(ROOTS, behind.to_owned());
+    };
+    let access = if tool.effects.change == Change::None || is_directory {
+        "read_only"
+    } else {
+        "read_write"
+    };
+    let place = quoted(&place.to_string_lossy());
+    let root = format!("{{ path = {place}, access = \"{access}\" }}");
+    if config.files.roots.is_empty() {
+        let both = "set files.roots to the working directory, which an empty list stands for, and";
+        Ruling::lifted(ROOTS, format!("{both} {root}"))
+    } else {
+        add(&root, ROOTS)
     }
 }
 
@@ -124,7 +142,7 @@ fn of_protection(path: &str, rule: &str, config: &Config) -> Ruling {
         .map(|name| name.to_string_lossy());
     match name {
         // One name is less than all that the pattern stands for.
-        Some(name) if rule.contains('*') && !rule.contains('/') => Ruling {
+        Some(name) if is_pattern_of(rule, &name) => Ruling {
             rule: rule_shown,
             ..add(&quoted(&name), "files.unprotected_names")
         },
@@ -133,6 +151,14 @@ fn of_protection(path: &str, rule: &str, config: &Config) -> Ruling {
             ..remove(&quoted(rule), setting)
         },
     }
+}
+
+/// Whether `rule` is a pattern for one name, and `name` one of those.
+fn is_pattern_of(rule: &str, name: &str) -> bool {
+    let Some((start, end)) = rule.split_once('*') else {
+        return false;
+    };
+    !rule.contains('/') && name.starts_with(start) && name.ends_with(end)
 }
 
 fn of_command(error: &CommandDenied, config: &Config) -> Option<Ruling> {
@@ -206,6 +232,7 @@ fn of_url(error: &UrlRefusal, config: &Config) -> Option<Ruling> {
                 remove(&quoted(&pattern.to_string()), "egress.deny_hosts")
             }
             HostRefusal::NotAllowed => add(&quoted(host), "egress.allow_hosts"),
+            HostRefusal::DeniedPort(port) => remove(&port.to_string(), "egress.deny_ports"),
             HostRefusal::Port(port) => of_port(*port, config),
         }),
         UrlRefusal::LocalName { .. } => Some(Ruling {
@@ -236,17 +263,13 @@ fn of_url(error: &UrlRefusal, config: &Config) -> Option<Ruling> {
 }
 
 fn of_port(port: u16, config: &Config) -> Ruling {
-    let (allow, deny) = ("egress.allow_ports", "egress.deny_ports");
-    let egress = &config.egress;
-    if egress.deny_ports.contains(&port) {
-        remove(&port.to_string(), deny)
-    } else if egress.allow_ports.is_empty() {
+    if config.egress.allow_ports.is_empty() {
         Ruling::lifted(
             "built in: ports of other protocols (the Fetch standard's bad ports)",
             format!("set egress.allow_ports to every port that is needed, {port} among them"),
         )
     } else {
-        add(&port.to_string(), allow)
+        add(&port.to_string(), "egress.allow_ports")
     }
 }
 

@@ -132,6 +132,13 @@ fn explain_run(error: RunError) -> ToolError {
         RunError::Directory { source } => ToolError::new(Code::Unavailable, text)
             .with_hint("see whether the directory still exists and may be entered")
             .with_source(source),
+        ref stale if stale.is_stale() => ToolError::new(
+            Code::Unavailable,
+            "protected paths below the allowed directories keep changing places",
+        )
+        .with_layer("sandbox")
+        .with_hint("call again when nothing moves them")
+        .with_source(error),
         RunError::Helper {
             stage: Stage::Lock, ..
         } => ToolError::new(

@@ -9,7 +9,7 @@ mod tests;
 pub mod write_file_secure;
 
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mcp_security::files::{FileError, Interrupt};
 use mcp_security::paths::{Access, Kind, PathError, Roots};
@@ -37,17 +37,18 @@ async fn blocking<T: Send + 'static>(
 
 /// Why the file at that absolute path may be used.
 fn within(roots: &Roots, path: &str) -> String {
-    let root = roots
+    let above = roots
         .iter()
-        .find(|root| Path::new(path).starts_with(root.path()));
-    let Some(root) = root else {
+        .filter(|root| Path::new(path).starts_with(root.path()));
+    let Some(root) = above.max_by_key(|root| root.path().components().count()) else {
         return format!("`{path}` lies below an allowed directory");
     };
     let access = match root.access() {
         Access::ReadWrite => "read and written",
         Access::ReadOnly => "read",
     };
-    let root = root.path().display();
+    let root: PathBuf = root.path().components().collect();
+    let root = root.display();
     format!(
         "`{path}` lies below `{root}`, which may be {access} (files.roots), and no rule protects it"
     )

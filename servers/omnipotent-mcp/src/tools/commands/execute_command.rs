@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_sandbox::{
-    CommandSpec, Confinement, Gateway, Outcome, Progress, Runner, Status, WorkingDirectory,
+    Boundary, CommandSpec, Confinement, Gateway, Outcome, Progress, RunError, Runner, Status,
+    WorkingDirectory,
 };
 use mcp_security::commands::{AllowedCommand, CommandPolicy, VettedEnvironment};
 use mcp_security::paths::Roots;
@@ -26,6 +27,8 @@ use crate::tools::files;
 
 /// Longest time a command may have, in seconds.
 const MAX_TIMEOUT: u64 = 600;
+/// How often a boundary is drawn while protected paths change places before they are held.
+const ATTEMPTS: u32 = 3;
 /// Up to here output is prepared in less time than it takes to hand it to another thread.
 const INLINE_BYTES: usize = 64 * 1024;
 
@@ -215,25 +218,6 @@ impl Tool for ExecuteCommand {
     }
 
     async fn run(&self, plan: Plan, call: &Call) -> Result<Reply, ToolError> {
-        let enclosure = self.enclosure.clone();
-        let boundary = tokio::task::spawn_blocking(move || enclosure.draw())
-            .await
-            .map_err(|error| DrawError::Root(io::Error::other(error)))
-            .flatten()
-            .map_err(explain_draw)?;
-        let reach = Reach::of(&boundary);
-        let (program, args) = plan.command.into_parts();
-        let spec = CommandSpec {
-            program,
-            args,
-            environment: plan.environment.into_variables(),
-            cwd: plan.cwd,
-            stdin: plan.stdin,
-            timeout: plan.timeout,
-            output_cap_bytes: plan.max_bytes,
-            boundary,
-            gateway: Some(Arc::clone(&self.gateway)),
-        };
         let report = |Progress {
                           elapsed,
                           output_bytes,
@@ -242,8 +226,55 @@ impl Tool for ExecuteCommand {
             let message = format!("{output_bytes} bytes printed");
             call.progress.report(elapsed.as_secs_f64(), total, message);
         };
-        let outcome = self.runner.run(spec, report).await.map_err(explain_run)?;
-        prepare(outcome, reach, call.reply_budget).await
+        let mut attempt = 1;
+        loop {
+            // Drawn after the wait: whatever ran before may have moved what is to be protected.
+            let turn = self.runner.turn().await.map_err(explain_run)?;
+            let boundary = self.boundary().await?;
+            let reach = Reach::of(&boundary);
+            let spec = self.spec(&plan, boundary).map_err(explain_run)?;
+            match self.runner.run_in_turn(turn, spec, &report).await {
+                Err(error) if error.is_stale() && attempt < ATTEMPTS => attempt += 1,
+                outcome => {
+                    let outcome = outcome.map_err(explain_run)?;
+                    return prepare(outcome, reach, call.reply_budget).await;
+                }
+            }
+        }
+    }
+}
+
+impl ExecuteCommand {
+    /// What a command that starts now is confined to.
+    async fn boundary(&self) -> Result<Boundary, ToolError> {
+        let enclosure = self.enclosure.clone();
+        tokio::task::spawn_blocking(move || enclosure.draw())
+            .await
+            .map_err(|error| DrawError::Root(io::Error::other(error)))
+            .flatten()
+            .map_err(explain_draw)
+    }
+
+    fn spec(&self, plan: &Plan, boundary: Boundary) -> Result<CommandSpec, RunError> {
+        let cwd = match &plan.cwd {
+            WorkingDirectory::Given(handle) => {
+                let handle = handle.try_clone();
+                let handle = handle.map_err(|source| RunError::Directory { source })?;
+                WorkingDirectory::Given(handle)
+            }
+            WorkingDirectory::Temporary => WorkingDirectory::Temporary,
+        };
+        Ok(CommandSpec {
+            program: plan.command.program().to_owned(),
+            args: plan.command.args().to_vec(),
+            environment: plan.environment.clone().into_variables(),
+            cwd,
+            stdin: plan.stdin.clone(),
+            timeout: plan.timeout,
+            output_cap_bytes: plan.max_bytes,
+            boundary,
+            gateway: Some(Arc::clone(&self.gateway)),
+        })
     }
 }
 
