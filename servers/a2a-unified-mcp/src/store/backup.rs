@@ -1,21 +1,30 @@
 //! Copies of the file, made while it is in use.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process;
 use std::time::Duration;
 
 use super::{Depth, StoreError, connection, file, schema};
+use crate::knowledge::Timestamp;
+
+/// A file that is being filled; gone when it has not got its name by the end.
+struct Partial(PathBuf);
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        file::remove(&self.0);
+    }
+}
 
 /// Writes a copy of `path` as it is now to `to`, where nothing may be, and puts it there only once it
 /// is whole, on the disk and found sound. Writers of `path` go on (`VACUUM INTO`).
 pub(super) async fn copy(path: &Path, to: &Path, patience: Duration) -> Result<(), StoreError> {
-    let partial = file::beside(to, ".partial");
-    file::make_private(&partial)?;
-    let copied = fill(path, &partial, patience).await;
-    let copied = copied.and_then(|()| file::put_in_place(&partial, to));
-    if copied.is_err() {
-        file::remove(&partial);
-    }
-    copied
+    let own = (process::id(), Timestamp::now().as_millis());
+    let name = file::beside(to, &format!(".{}-{}.partial", own.0, own.1));
+    file::make_private(&name)?;
+    let partial = Partial(name);
+    fill(path, &partial.0, patience).await?;
+    file::put_in_place(&partial.0, to)
 }
 
 async fn fill(path: &Path, partial: &Path, patience: Duration) -> Result<(), StoreError> {

@@ -81,6 +81,7 @@ fn conflict(current: Option<Revision>) -> String {
 mod code {
     pub(super) const BUSY: u32 = 5;
     pub(super) const LOCKED: u32 = 6;
+    pub(super) const READ_ONLY: u32 = 8;
     pub(super) const CORRUPT: u32 = 11;
     pub(super) const FULL: u32 = 13;
     pub(super) const PROTOCOL: u32 = 15;
@@ -112,6 +113,11 @@ impl From<sqlx::Error> for StoreError {
 }
 
 impl StoreError {
+    /// Whether a connection that only reads cannot do it.
+    pub(super) fn needs_writing(&self) -> bool {
+        matches!(self, Self::Database(error) if primary(error) == Some(code::READ_ONLY))
+    }
+
     /// Whether the reason lies in this one write, so that others of its transaction may stand.
     pub(super) fn is_own(&self) -> bool {
         match self {

@@ -50,23 +50,27 @@ pub struct Migration {
 /// All of a file that is to be migrated is looked at.
 pub(super) async fn judge(path: &Path, config: &StoreConfig) -> Result<(), StoreError> {
     if !file::is_log_left(path) {
-        let judged = match connection::open_to_judge(path).await {
-            Ok(mut reading) => judge_by(&mut reading).await,
-            Err(error) => Err(error),
-        };
+        let judged = judge_by(connection::open_to_judge(path).await).await;
         // Without locks another process may have begun to write in between.
         if judged.is_ok() || !file::is_log_left(path) {
             return judged;
         }
     }
-    let mut reading = connection::open_to_read(path, config.patience).await?;
-    judge_by(&mut reading).await
+    let reading = connection::open_to_read(path, config.patience).await;
+    match judge_by(reading).await {
+        // The original system was killed in a write, which has to be undone before anything is read.
+        Err(error) if error.needs_writing() => {
+            judge_by(connection::open_to_write(path, config).await).await
+        }
+        judged => judged,
+    }
 }
 
-async fn judge_by(reading: &mut SqliteConnection) -> Result<(), StoreError> {
-    let standing = standing(reading).await?;
+async fn judge_by(opened: Result<SqliteConnection, StoreError>) -> Result<(), StoreError> {
+    let mut reading = opened?;
+    let standing = standing(&mut reading).await?;
     let outdated = standing != Standing::Empty && !is_newest(standing);
-    if outdated && let Some(reason) = check(reading, Depth::Pages).await?.into_iter().next() {
+    if outdated && let Some(reason) = check(&mut reading, Depth::Pages).await?.into_iter().next() {
         return Err(StoreError::Damaged { reason });
     }
     Ok(())

@@ -191,5 +191,9 @@ async fn a_backup_is_whole_while_writers_go_on_and_replaces_nothing() {
         Err(StoreError::Io { .. })
     ));
     assert!(fs::read(&to).unwrap() == before);
-    assert!(!stage.path.with_file_name("backup.db.partial").exists());
+    let names = contents(stage.path.parent().unwrap());
+    let partial = names
+        .iter()
+        .find(|(name, _)| name.to_string_lossy().ends_with("partial"));
+    assert_eq!(partial, None);
 }

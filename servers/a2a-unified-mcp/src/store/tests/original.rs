@@ -1,4 +1,5 @@
 //! Files that the original system made.
+#![expect(clippy::disallowed_methods, reason = "copies a file of the store")]
 
 use sqlx::ConnectOptions;
 
@@ -130,4 +131,23 @@ async fn a_migration_that_fails_leaves_the_file_as_it_was() {
         .await
         .unwrap();
     assert_eq!(keys, ["a"]);
+}
+
+#[tokio::test]
+async fn a_write_that_the_original_did_not_end_is_undone() {
+    let (directory, path) = made_by_the_original(ROWS).await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let mut killed = options.connect().await.unwrap();
+    // Pages go to the file before the end of the transaction, the old ones to the journal.
+    let half = "PRAGMA cache_size = 1; BEGIN; UPDATE knowledge SET value = hex(zeroblob(9000));
+        UPDATE search_cache SET results = hex(zeroblob(90000))";
+    sqlx::raw_sql(half).execute(&mut killed).await.unwrap();
+    let left = directory.path().join("left.db");
+    for suffix in ["", "-journal"] {
+        std::fs::copy(file::beside(&path, suffix), file::beside(&left, suffix)).unwrap();
+    }
+
+    let store = open(&left).await.unwrap();
+    assert!(store.opening().log_left);
+    assert_eq!(value(&store, "null").await.as_deref(), Some("newer"));
 }
