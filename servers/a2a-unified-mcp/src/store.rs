@@ -80,6 +80,7 @@ impl Store {
         // From here on a reader never waits for a writer (https://sqlite.org/wal.html).
         let mode = "PRAGMA journal_mode = WAL";
         connection::execute_patiently(&mut writing, mode, config.patience).await?;
+        connection::ask_often(&mut writing).await?;
 
         let (queue, queued) = mpsc::channel(config.queue.get());
         let stop = CancellationToken::new();

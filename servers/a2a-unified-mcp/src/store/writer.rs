@@ -106,8 +106,9 @@ impl Writer {
                 }
             }
         }
+        // What closing does is left undone when another process is in the way: it closes later.
         if let Err(error) = self.connection.close().await {
-            tracing::warn!(%error, "the store was not closed properly");
+            tracing::debug!(%error, "the store was not closed properly");
         }
     }
 
@@ -171,7 +172,12 @@ impl Writer {
     }
 
     async fn reconnect(&mut self) {
-        match connection::open_to_write(&self.path, &self.config).await {
+        let opened = async {
+            let mut connection = connection::open_to_write(&self.path, &self.config).await?;
+            connection::ask_often(&mut connection).await?;
+            Ok::<_, StoreError>(connection)
+        };
+        match opened.await {
             Ok(connection) => drop(std::mem::replace(&mut self.connection, connection)),
             Err(error) => tracing::error!(%error, "the store cannot be opened again"),
         }
