@@ -124,3 +124,38 @@ async fn a_closed_store_has_written_what_waited() {
     assert!(!again.opening().log_left, "the log was written back");
     assert_eq!(again.stats().await.unwrap().entries, 20);
 }
+
+#[tokio::test]
+async fn a_busy_file_is_waited_for_as_long_as_patience_lasts() {
+    let stage = stage().await;
+    let config = StoreConfig {
+        patience: std::time::Duration::from_millis(50),
+        ..StoreConfig::default()
+    };
+    let hasty = Store::open(&stage.path, &config).await.unwrap();
+    let mut other = connection::open_to_write(&stage.path, &config)
+        .await
+        .unwrap();
+    connection::begin(&mut other, config.patience)
+        .await
+        .unwrap();
+
+    let patient = stage.put(draft("patient", "x"));
+    let given_up = async {
+        let puts = (0..3).map(|n| draft(&n.to_string(), "x"));
+        let written = hasty.put_each(puts.collect()).await;
+        let busy = |written| matches!(written, Err(StoreError::Busy));
+        assert!(written.into_iter().all(busy));
+        assert_eq!(value(&hasty, "patient").await, None, "readers do not wait");
+        connection::execute_patiently(&mut other, "COMMIT", config.patience)
+            .await
+            .unwrap();
+    };
+    let (patient, ()) = tokio::join!(patient, given_up);
+    assert!(patient.unwrap().created);
+    let again = hasty.put(draft("0", "x")).await.unwrap();
+    assert!(
+        again.created,
+        "it was told that nothing was written, and so it is"
+    );
+}
