@@ -74,11 +74,19 @@ impl Workspace {
         Ok(members)
     }
 
-    /// The packages under `servers/`, each of which builds a binary of its own name.
+    /// The packages under `servers/` that build a binary of their own name: one that is only a
+    /// library yet cannot be run.
     pub(crate) fn servers(&self) -> Result<Vec<String>> {
+        let packages = self.packages()?;
+        let runs = |member: &Member| {
+            let package = packages
+                .iter()
+                .find(|package| text(package, "name").is_ok_and(|name| name == member.name));
+            package.is_some_and(builds_own_binary)
+        };
         let members = self.members()?.into_iter();
         let servers = members.filter(|member| member.directory.starts_with("servers/"));
-        Ok(servers.map(|member| member.name).collect())
+        Ok(servers.filter(runs).map(|member| member.name).collect())
     }
 
     /// Every package from outside the workspace that is compiled for the target, sorted by name.
@@ -172,9 +180,36 @@ fn is_member(package: &Value) -> bool {
     package.get("source").is_none_or(Value::is_null)
 }
 
+fn builds_own_binary(package: &Value) -> bool {
+    let targets = package.get("targets").and_then(Value::as_array);
+    targets.into_iter().flatten().any(|target| {
+        let kinds = target.get("kind").and_then(Value::as_array);
+        let is_binary = kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind == "bin"));
+        is_binary && target.get("name") == package.get("name")
+    })
+}
+
 fn text(package: &Value, key: &str) -> Result<String> {
     let value = package.get(key).and_then(Value::as_str);
     Ok(value
         .with_context(|| format!("cargo metadata lacks `{key}` of a package"))?
         .to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_server_builds_a_binary_of_its_own_name() {
+        let package = |targets: Value| json!({"name": "a-mcp", "targets": targets});
+        let library = json!({"kind": ["lib"], "name": "a_mcp"});
+        let helper = json!({"kind": ["bin"], "name": "helper"});
+        let server = json!({"kind": ["bin"], "name": "a-mcp"});
+        assert!(builds_own_binary(&package(json!([library, server]))));
+        assert!(!builds_own_binary(&package(json!([library, helper]))));
+        assert!(!builds_own_binary(&package(json!([]))));
+    }
 }

@@ -36,6 +36,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("moka", &["mcp-cache"]),
     ("reqwest", &["mcp-egress", "mcp-tests"]),
     ("rmcp", &["mcp-fuzz", "mcp-serve", "mcp-tests"]),
+    ("sqlx", &["a2a-unified-mcp"]),
 ];
 
 /// Every edge that is not drawn.

@@ -1,0 +1,117 @@
+-- Times are milliseconds since 1970-01-01 UTC. Never edit this file after a release: add another.
+
+-- What is known now. The last revision of an entry is here, the earlier ones in knowledge_history.
+CREATE TABLE knowledge (
+    -- Never used again (AUTOINCREMENT), so that a cursor stays true when entries go.
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    source TEXT NOT NULL,
+    category TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    -- A JSON object.
+    metadata TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(metadata)),
+    -- A JSON array of different texts, sorted.
+    tags TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(tags)),
+    revision INTEGER NOT NULL CHECK (revision > 0),
+    -- The revision that this life of the entry began with: not 1 when it was deleted before.
+    first_revision INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    -- The entry is gone from this time on, whether it was swept or not.
+    expires_at INTEGER,
+    UNIQUE (source, category, key)
+) STRICT;
+
+CREATE INDEX knowledge_category ON knowledge (category, id);
+CREATE INDEX knowledge_updated_at ON knowledge (updated_at);
+CREATE INDEX knowledge_expires_at ON knowledge (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE knowledge_tag (
+    tag TEXT NOT NULL,
+    id INTEGER NOT NULL,
+    PRIMARY KEY (tag, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX knowledge_tag_id ON knowledge_tag (id);
+
+-- Revisions that were replaced, and a row without a value for each time an entry was deleted.
+CREATE TABLE knowledge_history (
+    id INTEGER PRIMARY KEY,
+    source TEXT NOT NULL,
+    category TEXT NOT NULL,
+    key TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    value TEXT,
+    metadata TEXT NOT NULL,
+    tags TEXT NOT NULL,
+    -- When this revision was written, or the entry deleted.
+    updated_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    UNIQUE (source, category, key, revision)
+) STRICT;
+
+-- What changed, in the order of the commits: by it each process sees what the others wrote.
+CREATE TABLE knowledge_change (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    source TEXT NOT NULL,
+    category TEXT NOT NULL,
+    key TEXT NOT NULL,
+    revision INTEGER NOT NULL
+) STRICT;
+
+-- Results of searches, so that they are warm after a restart.
+CREATE TABLE search_cache (
+    query TEXT PRIMARY KEY,
+    results TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE VIRTUAL TABLE knowledge_fts USING fts5 (
+    key, value, category, tags,
+    content = 'knowledge', content_rowid = 'id',
+    tokenize = 'porter unicode61'
+);
+
+CREATE TRIGGER knowledge_inserted AFTER INSERT ON knowledge BEGIN
+    INSERT INTO knowledge_fts (rowid, key, value, category, tags)
+    VALUES (NEW.id, NEW.key, NEW.value, NEW.category, NEW.tags);
+    INSERT INTO knowledge_tag (tag, id) SELECT DISTINCT value, NEW.id FROM json_each(NEW.tags);
+    INSERT INTO knowledge_change (source, category, key, revision)
+    VALUES (NEW.source, NEW.category, NEW.key, NEW.revision);
+END;
+
+CREATE TRIGGER knowledge_updated AFTER UPDATE ON knowledge BEGIN
+    INSERT INTO knowledge_history
+        (source, category, key, revision, value, metadata, tags, updated_at, expires_at)
+    VALUES (OLD.source, OLD.category, OLD.key, OLD.revision, OLD.value, OLD.metadata, OLD.tags,
+        OLD.updated_at, OLD.expires_at);
+    INSERT INTO knowledge_fts (knowledge_fts, rowid, key, value, category, tags)
+    VALUES ('delete', OLD.id, OLD.key, OLD.value, OLD.category, OLD.tags);
+    INSERT INTO knowledge_fts (rowid, key, value, category, tags)
+    VALUES (NEW.id, NEW.key, NEW.value, NEW.category, NEW.tags);
+    DELETE FROM knowledge_tag WHERE id = OLD.id AND OLD.tags <> NEW.tags;
+    INSERT INTO knowledge_tag (tag, id)
+    SELECT DISTINCT value, NEW.id FROM json_each(NEW.tags) WHERE OLD.tags <> NEW.tags;
+    INSERT INTO knowledge_change (source, category, key, revision)
+    VALUES (NEW.source, NEW.category, NEW.key, NEW.revision);
+END;
+
+CREATE TRIGGER knowledge_deleted AFTER DELETE ON knowledge BEGIN
+    INSERT INTO knowledge_history
+        (source, category, key, revision, value, metadata, tags, updated_at, expires_at)
+    VALUES (OLD.source, OLD.category, OLD.key, OLD.revision, OLD.value, OLD.metadata, OLD.tags,
+        OLD.updated_at, OLD.expires_at);
+    -- What expired was gone at that time, not when it was swept. With NULL, min() is NULL.
+    INSERT INTO knowledge_history
+        (source, category, key, revision, value, metadata, tags, updated_at, expires_at)
+    VALUES (OLD.source, OLD.category, OLD.key, OLD.revision + 1, NULL, '{}', '[]',
+        coalesce(
+            min(OLD.expires_at, CAST(unixepoch('subsec') * 1000 AS INTEGER)),
+            CAST(unixepoch('subsec') * 1000 AS INTEGER)),
+        NULL);
+    INSERT INTO knowledge_fts (knowledge_fts, rowid, key, value, category, tags)
+    VALUES ('delete', OLD.id, OLD.key, OLD.value, OLD.category, OLD.tags);
+    DELETE FROM knowledge_tag WHERE id = OLD.id;
+    INSERT INTO knowledge_change (source, category, key, revision)
+    VALUES (OLD.source, OLD.category, OLD.key, OLD.revision + 1);
+END;

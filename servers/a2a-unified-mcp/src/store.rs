@@ -1,0 +1,263 @@
+//! Where entries are kept: one SQLite file, one writer that commits in groups, several readers.
+//!
+//! Several processes may use one file. SQLite's locks keep them apart; who finds it locked waits
+//! ([`StoreConfig::patience`]). [`Store::token`] tells each that another one wrote.
+
+mod backup;
+mod config;
+mod connection;
+mod error;
+mod file;
+mod list;
+mod read;
+mod row;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod write;
+mod writer;
+
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use futures_util::future;
+use sqlx::SqlitePool;
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use self::write::{Delete, DeleteWhere, Index, Put, PutAll, Sweep};
+use self::writer::{Job, Queued, Waiting, Writer};
+use crate::knowledge::{Draft, Entry, Identity, Revision, Timestamp, Version};
+
+pub use self::config::{StoreConfig, Synchronous};
+pub use self::error::StoreError;
+pub use self::list::{Cursor, Filter, Page};
+pub use self::read::{ChangeToken, Changes, Group, Stats};
+pub use self::schema::Migration;
+pub use self::write::Written;
+
+/// Entries in a file. Dropped without [`Store::close`], it leaves what was not acknowledged undone.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    config: StoreConfig,
+    queue: mpsc::Sender<Box<dyn Waiting>>,
+    readers: SqlitePool,
+    stop: CancellationToken,
+    writer: Mutex<JoinSet<()>>,
+    opening: Opening,
+}
+
+/// What was found and done when a file was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    /// How it was brought to the newest schema, when it was of an older one.
+    pub migration: Option<Migration>,
+    /// Whether a log was left: another process has the file open, or one was killed. The log was
+    /// taken up; [`Store::check`] tells whether all is well.
+    pub log_left: bool,
+}
+
+/// How thoroughly the file is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Every page is read (`PRAGMA quick_check`).
+    Pages,
+    /// Indexes, the one of the full text included, are compared with their tables as well.
+    Indexes,
+}
+
+impl Store {
+    /// Opens the file at `path`, makes it when there is none, and brings one of an older schema or of
+    /// the original system to the newest. A file that is newer, damaged or something else is refused
+    /// and left as it is.
+    pub async fn open(path: &Path, config: &StoreConfig) -> Result<Self, StoreError> {
+        let found = file::look(path)?;
+        schema::judge(path, config).await?;
+        let mut writing = connection::open_to_write(path, config).await?;
+        let migration = schema::migrate(&mut writing, path, config).await?;
+        // From here on a reader never waits for a writer (https://sqlite.org/wal.html).
+        let mode = "PRAGMA journal_mode = WAL";
+        connection::execute_patiently(&mut writing, mode, config.patience).await?;
+        connection::ask_often(&mut writing).await?;
+
+        let (queue, queued) = mpsc::channel(config.queue.get());
+        let stop = CancellationToken::new();
+        let writer = Writer {
+            path: path.to_owned(),
+            config: config.clone(),
+            connection: writing,
+            queue: queued,
+            stop: stop.clone(),
+        };
+        let mut writing = JoinSet::new();
+        writing.spawn(writer.run());
+        Ok(Self {
+            path: path.to_owned(),
+            config: config.clone(),
+            queue,
+            readers: connection::readers(path, config),
+            stop,
+            writer: Mutex::new(writing),
+            opening: Opening {
+                migration,
+                log_left: found.log_left,
+            },
+        })
+    }
+
+    /// What was found and done when it was opened.
+    pub fn opening(&self) -> &Opening {
+        &self.opening
+    }
+
+    /// Writes an entry, as a whole; it is on the disk when this returns.
+    pub async fn put(&self, draft: Draft) -> Result<Written, StoreError> {
+        self.write(Put(draft)).await
+    }
+
+    /// Writes all entries or, when one cannot be written, none.
+    pub async fn put_all(&self, drafts: Vec<Draft>) -> Result<Vec<Written>, StoreError> {
+        self.write(PutAll(drafts)).await
+    }
+
+    /// Writes each entry that can be written, in one transaction if they fit.
+    pub async fn put_each(&self, drafts: Vec<Draft>) -> Vec<Result<Written, StoreError>> {
+        future::join_all(drafts.into_iter().map(|draft| self.put(draft))).await
+    }
+
+    /// The entry, unless it is past its time.
+    pub async fn get(&self, identity: &Identity) -> Result<Option<Entry>, StoreError> {
+        let found = self.get_all(std::slice::from_ref(identity)).await?;
+        Ok(found.into_iter().next().flatten())
+    }
+
+    /// Each entry in its place, all of one moment.
+    pub async fn get_all(&self, identities: &[Identity]) -> Result<Vec<Option<Entry>>, StoreError> {
+        self.get_all_at(identities, Timestamp::now()).await
+    }
+
+    async fn get_all_at(
+        &self,
+        identities: &[Identity],
+        now: Timestamp,
+    ) -> Result<Vec<Option<Entry>>, StoreError> {
+        read::entries(&self.readers, identities, now).await
+    }
+
+    /// Deletes an entry, which stays in its history. The revision of the deletion, or `None` when
+    /// there was no such entry; a conflict when it had another revision than `expected`.
+    pub async fn delete(
+        &self,
+        identity: Identity,
+        expected: Option<Revision>,
+    ) -> Result<Option<Revision>, StoreError> {
+        self.write(Delete { identity, expected }).await
+    }
+
+    /// Deletes each entry, as [`Store::delete`] does, in one transaction if they fit.
+    pub async fn delete_each(
+        &self,
+        identities: Vec<Identity>,
+    ) -> Vec<Result<Option<Revision>, StoreError>> {
+        let delete = |identity| self.delete(identity, None);
+        future::join_all(identities.into_iter().map(delete)).await
+    }
+
+    /// Deletes what the filter lets through, and says how many entries that were.
+    pub async fn delete_where(&self, filter: Filter) -> Result<u64, StoreError> {
+        self.write(DeleteWhere(filter)).await
+    }
+
+    /// A page of at most `limit` entries, fewer when they are large.
+    pub async fn list(
+        &self,
+        filter: &Filter,
+        after: Option<&Cursor>,
+        limit: NonZeroU32,
+    ) -> Result<Page, StoreError> {
+        list::page(&self.readers, filter, after, limit, Timestamp::now()).await
+    }
+
+    /// What an entry said, newest first, from the revision before `before` on.
+    pub async fn history(
+        &self,
+        identity: &Identity,
+        before: Option<Revision>,
+        limit: NonZeroU32,
+    ) -> Result<Vec<Version>, StoreError> {
+        read::versions(&self.readers, identity, before, limit).await
+    }
+
+    /// Removes up to `most` entries past their time, which no read has seen since, and says how many.
+    pub async fn sweep(&self, most: NonZeroU32) -> Result<u64, StoreError> {
+        self.write(Sweep { most }).await
+    }
+
+    /// When the next entry is past its time.
+    pub async fn next_expiry(&self) -> Result<Option<Timestamp>, StoreError> {
+        read::next_expiry(&self.readers, Timestamp::now()).await
+    }
+
+    /// How far the file has come: another token means that something changed, in any process.
+    pub async fn token(&self) -> Result<ChangeToken, StoreError> {
+        read::token(&self.readers).await
+    }
+
+    /// The first `limit` changes since a token.
+    pub async fn changes(
+        &self,
+        since: ChangeToken,
+        limit: NonZeroU32,
+    ) -> Result<Changes, StoreError> {
+        read::changes(&self.readers, since, limit).await
+    }
+
+    /// How much is kept.
+    pub async fn stats(&self) -> Result<Stats, StoreError> {
+        read::stats(&self.readers, Timestamp::now()).await
+    }
+
+    /// Writes a copy of the file as it is now to `to`, where nothing may be. Writers go on.
+    pub async fn back_up(&self, to: &Path) -> Result<(), StoreError> {
+        backup::copy(&self.path, to, self.config.patience).await
+    }
+
+    /// What is wrong with the file, in SQLite's words; nothing when it is sound.
+    pub async fn check(&self, depth: Depth) -> Result<Vec<String>, StoreError> {
+        let mut reading = connection::open_to_read(&self.path, self.config.patience).await?;
+        let mut wrong = schema::check(&mut reading, depth).await?;
+        if depth == Depth::Indexes {
+            match self.write(Index::Check).await {
+                Ok(()) => {}
+                Err(StoreError::Damaged { reason }) => {
+                    wrong.push(format!("full-text index: {reason}"));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(wrong)
+    }
+
+    /// Makes the full-text index anew from the entries.
+    pub async fn rebuild_index(&self) -> Result<(), StoreError> {
+        self.write(Index::Rebuild).await
+    }
+
+    /// Writes what waits and lets the file go.
+    pub async fn close(&self) {
+        self.stop.cancel();
+        if let Some(Err(error)) = self.writer.lock().await.join_next().await {
+            tracing::error!(%error, "the store's writer failed");
+        }
+        self.readers.close().await;
+    }
+
+    async fn write<J: Job>(&self, job: J) -> Result<J::Done, StoreError> {
+        let (queued, answered) = Queued::new(job);
+        let sent = self.queue.send(Box::new(queued)).await;
+        sent.map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+}

@@ -1,0 +1,138 @@
+//! Why something could not be kept or found.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::knowledge::Revision;
+
+/// The store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The entry is not as the writer expected it.
+    #[error("{}", conflict(*current))]
+    Conflict {
+        /// The revision it has; `None` when there is no such entry.
+        current: Option<Revision>,
+    },
+    /// One of several writes that belong together failed, so none was made.
+    #[error("item {index}: {source}")]
+    Item {
+        /// Its place, from 0.
+        index: usize,
+        /// Why.
+        source: Box<StoreError>,
+    },
+    /// A cursor that is not one, or that of another list.
+    #[error("the cursor does not belong to this list: begin again without one")]
+    Cursor,
+    /// Other processes kept the file for longer than `patience`.
+    #[error("other processes keep the file busy; try again")]
+    Busy,
+    /// The disk is full, or the user's share of it.
+    #[error("there is no room on the disk")]
+    Full,
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+    /// What the file holds cannot be right. Nothing is written to such a file.
+    #[error("the file is damaged ({reason}): restore a backup")]
+    Damaged {
+        /// What was found.
+        reason: String,
+    },
+    /// The file was written by a newer version of this program.
+    #[error("the file has version {found} of the schema, this program knows {known}: update it")]
+    Newer {
+        /// The version of the file.
+        found: i64,
+        /// The newest that is known.
+        known: i64,
+    },
+    /// The file belongs to something else.
+    #[error("the file holds something else ({reason}): name another")]
+    Foreign {
+        /// Why.
+        reason: String,
+    },
+    /// The operating system refused.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// Its reason.
+        #[source]
+        source: io::Error,
+    },
+    /// SQLite refused.
+    #[error("the database refused")]
+    Database(#[source] sqlx::Error),
+}
+
+fn conflict(current: Option<Revision>) -> String {
+    match current {
+        Some(current) => format!("the entry has revision {current} now"),
+        None => "there is no such entry now".to_owned(),
+    }
+}
+
+/// Primary result codes of SQLite (<https://sqlite.org/rescode.html>).
+mod code {
+    pub(super) const BUSY: u32 = 5;
+    pub(super) const LOCKED: u32 = 6;
+    pub(super) const READ_ONLY: u32 = 8;
+    pub(super) const CORRUPT: u32 = 11;
+    pub(super) const FULL: u32 = 13;
+    pub(super) const PROTOCOL: u32 = 15;
+    pub(super) const TOO_BIG: u32 = 18;
+    pub(super) const CONSTRAINT: u32 = 19;
+    pub(super) const NOT_A_DATABASE: u32 = 26;
+}
+
+/// The primary result code, when SQLite answered.
+fn primary(error: &sqlx::Error) -> Option<u32> {
+    let extended: u32 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(extended & 0xff)
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        if matches!(error, sqlx::Error::PoolTimedOut) {
+            return Self::Busy;
+        }
+        match primary(&error) {
+            Some(code::BUSY | code::LOCKED | code::PROTOCOL) => Self::Busy,
+            Some(code::CORRUPT | code::NOT_A_DATABASE) => Self::Damaged {
+                reason: error.to_string(),
+            },
+            Some(code::FULL) => Self::Full,
+            _ => Self::Database(error),
+        }
+    }
+}
+
+impl StoreError {
+    /// Whether a connection that only reads cannot do it.
+    pub(super) fn needs_writing(&self) -> bool {
+        matches!(self, Self::Database(error) if primary(error) == Some(code::READ_ONLY))
+    }
+
+    /// Whether the reason lies in this one write, so that others of its transaction may stand.
+    pub(super) fn is_own(&self) -> bool {
+        match self {
+            Self::Conflict { .. } | Self::Cursor => true,
+            Self::Item { source, .. } => source.is_own(),
+            Self::Database(error) => {
+                matches!(primary(error), Some(code::TOO_BIG | code::CONSTRAINT))
+            }
+            Self::Busy
+            | Self::Full
+            | Self::Closed
+            | Self::Damaged { .. }
+            | Self::Newer { .. }
+            | Self::Foreign { .. }
+            | Self::Io { .. } => false,
+        }
+    }
+}

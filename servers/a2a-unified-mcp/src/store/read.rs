@@ -1,0 +1,204 @@
+//! Reading without a list: entries by name, their history, what changed, how much there is.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+
+use serde::Serialize;
+use sqlx::{QueryBuilder, SqlitePool};
+
+use super::StoreError;
+use super::row::{self, COLUMNS};
+use crate::knowledge::{Category, Change, Entry, Identity, Revision, Source, Timestamp, Version};
+
+/// Groups that [`Stats::groups`] names at most.
+const MOST_GROUPS: i64 = 1000;
+
+/// How far the file has come: greater after each change, whichever process made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct ChangeToken(i64);
+
+/// What happened since a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changes {
+    /// These changes in their order, and the token to ask with next time.
+    Since(Vec<Change>, ChangeToken),
+    /// More than is kept: take everything for changed, and go on from here.
+    Lost(ChangeToken),
+}
+
+/// How much is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stats {
+    /// Entries that are not past their time.
+    pub entries: u64,
+    /// Entries past their time that were not swept yet.
+    pub expired: u64,
+    /// Earlier revisions and deletions.
+    pub history: u64,
+    /// Size of the file without its log, in bytes.
+    pub bytes: u64,
+    /// Entries of each source and category, most first; at most 1000 of them.
+    pub groups: Vec<Group>,
+}
+
+/// The entries of one source and category.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Group {
+    /// The source.
+    pub source: Source,
+    /// The category.
+    pub category: Category,
+    /// How many there are.
+    pub entries: u64,
+}
+
+/// Each entry that there is, in one snapshot; `None` where there is none.
+pub(super) async fn entries(
+    pool: &SqlitePool,
+    identities: &[Identity],
+    now: Timestamp,
+) -> Result<Vec<Option<Entry>>, StoreError> {
+    let names = serde_json::to_string(identities)
+        .map_err(|error| StoreError::Database(sqlx::Error::Encode(error.into())))?;
+    let mut query = QueryBuilder::new("SELECT ");
+    query
+        .push(COLUMNS)
+        .push(" FROM (SELECT DISTINCT value FROM json_each(");
+    query.push_bind(names);
+    query.push(
+        ")) AS n CROSS JOIN knowledge AS k ON k.source = n.value ->> 'source' \
+        AND k.category = n.value ->> 'category' AND k.key = n.value ->> 'key' \
+        WHERE k.expires_at IS NULL OR k.expires_at > ",
+    );
+    query.push_bind(now.as_millis());
+    let mut found = HashMap::new();
+    for row in query.build().fetch_all(pool).await? {
+        let entry = row::entry(&row)?;
+        found.insert(entry.identity.clone(), entry);
+    }
+    Ok(identities
+        .iter()
+        .map(|identity| found.get(identity).cloned())
+        .collect())
+}
+
+const VERSIONS: &str = "
+    SELECT * FROM (
+        SELECT revision, value, metadata, tags, updated_at, expires_at FROM knowledge
+        WHERE source = ?1 AND category = ?2 AND key = ?3
+        UNION ALL
+        SELECT revision, value, metadata, tags, updated_at, expires_at FROM knowledge_history
+        WHERE source = ?1 AND category = ?2 AND key = ?3
+    )
+    WHERE ?4 IS NULL OR revision < ?4
+    ORDER BY revision DESC LIMIT ?5";
+
+/// The newest revisions before one, newest first. One past its time is among them: it is history.
+pub(super) async fn versions(
+    pool: &SqlitePool,
+    identity: &Identity,
+    before: Option<Revision>,
+    limit: NonZeroU32,
+) -> Result<Vec<Version>, StoreError> {
+    let rows = sqlx::query(VERSIONS)
+        .bind(identity.source.as_str())
+        .bind(identity.category.as_str())
+        .bind(identity.key.as_str())
+        .bind(before.map(|revision| i64::from(revision.get())))
+        .bind(limit.get())
+        .fetch_all(pool)
+        .await?;
+    rows.iter().map(row::version).collect()
+}
+
+pub(super) async fn token(pool: &SqlitePool) -> Result<ChangeToken, StoreError> {
+    // The last change always stays, so this never goes back.
+    let last = sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM knowledge_change");
+    Ok(ChangeToken(last.fetch_one(pool).await?))
+}
+
+pub(super) async fn changes(
+    pool: &SqlitePool,
+    since: ChangeToken,
+    limit: NonZeroU32,
+) -> Result<Changes, StoreError> {
+    let mut transaction = pool.begin().await?;
+    let (first, last): (i64, i64) = sqlx::query_as(
+        "SELECT coalesce((SELECT min(seq) FROM knowledge_change), 1),
+            coalesce((SELECT max(seq) FROM knowledge_change), 0)",
+    )
+    .fetch_one(&mut *transaction)
+    .await?;
+    let rows = sqlx::query(
+        "SELECT seq, source, category, key, revision FROM knowledge_change
+        WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+    )
+    .bind(since.0)
+    .bind(limit.get())
+    .fetch_all(&mut *transaction)
+    .await?;
+    transaction.rollback().await?;
+    if since.0 < first - 1 || since.0 > last {
+        return Ok(Changes::Lost(ChangeToken(last)));
+    }
+    let reached = match rows.last() {
+        Some(row) => sqlx::Row::try_get(row, "seq")?,
+        None => since.0,
+    };
+    let changes: Result<_, _> = rows.iter().map(row::change).collect();
+    Ok(Changes::Since(changes?, ChangeToken(reached)))
+}
+
+/// When the next entry is past its time: what was read is true until then, or until a change.
+pub(super) async fn next_expiry(
+    pool: &SqlitePool,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, StoreError> {
+    let next: Option<i64> =
+        sqlx::query_scalar("SELECT min(expires_at) FROM knowledge WHERE expires_at > ?1")
+            .bind(now.as_millis())
+            .fetch_one(pool)
+            .await?;
+    Ok(next.map(Timestamp::from_millis))
+}
+
+pub(super) async fn stats(pool: &SqlitePool, now: Timestamp) -> Result<Stats, StoreError> {
+    let mut transaction = pool.begin().await?;
+    let (all, expired, history, bytes): (i64, i64, i64, i64) = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM knowledge),
+            (SELECT count(*) FROM knowledge WHERE expires_at <= ?1),
+            (SELECT count(*) FROM knowledge_history),
+            (SELECT page_count * page_size FROM pragma_page_count, pragma_page_size)",
+    )
+    .bind(now.as_millis())
+    .fetch_one(&mut *transaction)
+    .await?;
+    let groups: Vec<(String, String, i64)> = sqlx::query_as(
+        "SELECT source, category, count(*) FROM knowledge
+        WHERE expires_at IS NULL OR expires_at > ?1
+        GROUP BY source, category ORDER BY count(*) DESC, source, category LIMIT ?2",
+    )
+    .bind(now.as_millis())
+    .bind(MOST_GROUPS)
+    .fetch_all(&mut *transaction)
+    .await?;
+    transaction.rollback().await?;
+    let groups = groups.into_iter().map(|(source, category, entries)| Group {
+        source: Source::stored(source),
+        category: Category::stored(category),
+        entries: natural(entries),
+    });
+    Ok(Stats {
+        entries: natural(all - expired),
+        expired: natural(expired),
+        history: natural(history),
+        bytes: natural(bytes),
+        groups: groups.collect(),
+    })
+}
+
+/// What counts things is not negative.
+fn natural(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or(0)
+}

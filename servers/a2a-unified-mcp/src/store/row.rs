@@ -1,0 +1,86 @@
+//! Rows of the tables as what they stand for.
+
+use std::collections::BTreeSet;
+
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::StoreError;
+use crate::knowledge::{
+    Category, Change, Entry, Identity, Key, Metadata, Revision, Source, Tag, Tags, Timestamp,
+    Value, Version,
+};
+
+/// What [`entry`] needs of `knowledge AS k`.
+pub(super) const COLUMNS: &str = "k.id, k.source, k.category, k.key, k.value, k.metadata, k.tags, \
+    k.revision, k.created_at, k.updated_at, k.expires_at";
+
+pub(super) fn entry(row: &SqliteRow) -> Result<Entry, StoreError> {
+    Ok(Entry {
+        id: row.try_get("id")?,
+        identity: identity(row)?,
+        value: Value::stored(row.try_get("value")?),
+        metadata: metadata(row)?,
+        tags: tags(row)?,
+        revision: revision(row)?,
+        created_at: Timestamp::from_millis(row.try_get("created_at")?),
+        updated_at: Timestamp::from_millis(row.try_get("updated_at")?),
+        expires_at: expires_at(row)?,
+    })
+}
+
+pub(super) fn version(row: &SqliteRow) -> Result<Version, StoreError> {
+    let value: Option<String> = row.try_get("value")?;
+    Ok(Version {
+        revision: revision(row)?,
+        value: value.map(Value::stored),
+        metadata: metadata(row)?,
+        tags: tags(row)?,
+        updated_at: Timestamp::from_millis(row.try_get("updated_at")?),
+        expires_at: expires_at(row)?,
+    })
+}
+
+pub(super) fn change(row: &SqliteRow) -> Result<Change, StoreError> {
+    Ok(Change {
+        identity: identity(row)?,
+        revision: revision(row)?,
+    })
+}
+
+fn identity(row: &SqliteRow) -> Result<Identity, StoreError> {
+    Ok(Identity {
+        source: Source::stored(row.try_get("source")?),
+        category: Category::stored(row.try_get("category")?),
+        key: Key::stored(row.try_get("key")?),
+    })
+}
+
+fn metadata(row: &SqliteRow) -> Result<Metadata, StoreError> {
+    let text: &str = row.try_get("metadata")?;
+    Ok(Metadata::stored(
+        serde_json::from_str(text).map_err(damaged)?,
+    ))
+}
+
+fn tags(row: &SqliteRow) -> Result<Tags, StoreError> {
+    let text: &str = row.try_get("tags")?;
+    let tags: BTreeSet<String> = serde_json::from_str(text).map_err(damaged)?;
+    Ok(Tags::stored(tags.into_iter().map(Tag::stored).collect()))
+}
+
+fn revision(row: &SqliteRow) -> Result<Revision, StoreError> {
+    let number: i64 = row.try_get("revision")?;
+    Revision::try_from(number).map_err(damaged)
+}
+
+fn expires_at(row: &SqliteRow) -> Result<Option<Timestamp>, StoreError> {
+    let millis: Option<i64> = row.try_get("expires_at")?;
+    Ok(millis.map(Timestamp::from_millis))
+}
+
+fn damaged(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Damaged {
+        reason: error.to_string(),
+    }
+}
