@@ -51,6 +51,7 @@ fn a_command_answers_with_all_that_it_did() {
 #[test]
 fn a_command_that_waited_sees_no_secret_that_was_moved_meanwhile() {
     let setup = Setup::default().configuration("sandbox.max_concurrent = 1");
+    setup.stage.directory("root/a");
     setup.stage.directory("root/a/.ssh");
     setup.stage.file("root/a/.ssh/id", "secret");
     let mut server = setup.stdio(Era::Modern);
