@@ -118,8 +118,7 @@ pub enum Access {
 pub struct Place {
     /// Absolute, without links.
     pub path: PathBuf,
-    device: u64,
-    inode: u64,
+    file: FileId,
 }
 
 impl Place {
@@ -130,13 +129,12 @@ impl Place {
         let stat = rustix::fs::fstat(handle)?;
         Ok(Self {
             path: std::ffi::OsStr::from_bytes(path.as_bytes()).into(),
-            device: stat.st_dev,
-            inode: stat.st_ino,
+            file: FileId::of(&stat),
         })
     }
 
     pub(crate) fn is(&self, stat: &Stat) -> bool {
-        (self.device, self.inode) == (stat.st_dev, stat.st_ino)
+        self.file == FileId::of(stat)
     }
 }
 

@@ -58,10 +58,14 @@ impl HostPolicy {
         if !self.allow.is_empty() && !self.allow.iter().any(|pattern| pattern.matches(host)) {
             return Some(HostRefusal::NotAllowed);
         }
-        if self.ports.deny.contains(&port) {
-            return Some(HostRefusal::DeniedPort(port));
+        if self.ports.allows(port) {
+            return None;
         }
-        (!self.ports.allows(port)).then_some(HostRefusal::Port(port))
+        Some(if self.ports.deny.contains(&port) {
+            HostRefusal::DeniedPort(port)
+        } else {
+            HostRefusal::Port(port)
+        })
     }
 }
 

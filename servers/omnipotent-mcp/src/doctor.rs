@@ -179,28 +179,21 @@ fn version(held: &Confinement) -> String {
 
 /// Whether a command can be limited as a whole. Nothing is refused for want of it.
 fn groups(lacking: Option<&NoCgroups>) -> Finding {
-    let (detail, fix) = match lacking {
-        None => ("limits hold for a command as a whole".to_owned(), None),
-        Some(reason) => {
-            let fix = match reason {
-                NoCgroups::Shared(_) | NoCgroups::Refused { .. } => Some(
-                    "start the server in a group of its own that is delegated to it:\n\
-                     systemd-run --user --scope -p Delegate=yes omnipotent-mcp"
-                        .to_owned(),
-                ),
-                // The host has the controllers elsewhere or keeps them.
-                NoCgroups::Unmounted | NoCgroups::Controllers(_) => None,
-            };
-            let detail = format!("limits hold for each process only: started from here, {reason}");
-            (detail, fix)
-        }
+    let what = "control group";
+    let Some(reason) = lacking else {
+        return Finding::well(what, "limits hold for a command as a whole".to_owned());
     };
-    Finding {
-        what: "control group",
-        is_well: lacking.is_none(),
-        detail,
-        fix,
-    }
+    let fix = match reason {
+        NoCgroups::Shared(_) | NoCgroups::Refused { .. } => Some(
+            "start the server in a group of its own that is delegated to it:\n\
+             systemd-run --user --scope -p Delegate=yes omnipotent-mcp"
+                .to_owned(),
+        ),
+        // The host has the controllers elsewhere or keeps them.
+        NoCgroups::Unmounted | NoCgroups::Controllers(_) => None,
+    };
+    let detail = format!("limits hold for each process only: started from here, {reason}");
+    Finding::missing(what, detail, fix)
 }
 
 /// Reads a file of the kernel's.

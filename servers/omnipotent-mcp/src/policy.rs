@@ -145,9 +145,7 @@ impl Lasting {
             enclosure,
         })
     }
-}
 
-impl Lasting {
     /// The runner that follows the one in force, if there is one.
     fn runner(&self, config: &SandboxConfig) -> Result<Runner, BuildError> {
         let mut newest = self.runner.lock().unwrap_or_else(PoisonError::into_inner);

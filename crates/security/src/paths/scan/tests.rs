@@ -36,6 +36,14 @@ fn sorted(found: Protected) -> Vec<ProtectedEntry> {
     entries
 }
 
+fn entry(top: &Path, path: &str, names: usize, protection: Protection) -> ProtectedEntry {
+    ProtectedEntry {
+        path: top.join(path),
+        names,
+        protection,
+    }
+}
+
 #[test]
 fn finds_what_the_rules_name_at_any_depth_and_follows_no_link() {
     let top = tempfile::tempdir().unwrap();
@@ -54,11 +62,7 @@ fn finds_what_the_rules_name_at_any_depth_and_follows_no_link() {
     symlink(top.join("a"), top.join("link")).unwrap();
     let found = roots(top).find_protected(1000);
     assert_eq!(found.cut, Vec::<PathBuf>::new());
-    let entry = |path: &str, names, protection| ProtectedEntry {
-        path: top.join(path),
-        names,
-        protection,
-    };
+    let entry = |path, names, protection| entry(top, path, names, protection);
     let expect = [
         entry(".git/config", 2, Protection::Write),
         entry(".git/hooks", 2, Protection::ReadWrite),
@@ -119,11 +123,7 @@ fn finds_the_other_names_of_protected_files() {
         fs::write(top.join(name), name).unwrap();
         fs::hard_link(top.join(name), top.join(other)).unwrap();
     }
-    let entry = |path: &str, names, protection| ProtectedEntry {
-        path: top.join(path),
-        names,
-        protection,
-    };
+    let entry = |path, names, protection| entry(top, path, names, protection);
     let expect = [
         entry(".env", 1, Protection::ReadWrite),
         entry(".git/config", 2, Protection::Write),

@@ -164,14 +164,13 @@ fn about_path(line: &str, reach: &Reach, what: &str) -> Option<String> {
     let path = first_path(line)?;
     let shown = path.display();
     let lies_in = |tops: &[PathBuf]| tops.iter().any(|top| path.starts_with(top));
+    let is_refusal = !line.contains("No such file") && !line.contains("ENOENT");
     if lies_in(&reach.writable) {
-        let is_refusal = !line.contains("No such file") && !line.contains("ENOENT");
         return is_refusal.then(|| {
             format!("`{shown}` may be a protected path (files.protected), which stays closed")
         });
     }
     if lies_in(&reach.readable) {
-        let is_refusal = !line.contains("No such file") && !line.contains("ENOENT");
         return is_refusal.then(|| {
             format!("`{shown}` is read-only to commands; the operator opens it by files.roots")
         });
