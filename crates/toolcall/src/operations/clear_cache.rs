@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Caches;
-use crate::{Caching, Call, Change, Effects, Reach, Tool, ToolError, ToolSpec};
+use crate::{Caching, Call, Effects, Tool, ToolError, ToolSpec};
 
 /// Forgets what was cached.
 #[derive(Debug)]
@@ -41,10 +41,7 @@ impl<C: Caches> Tool for ClearCache<C> {
         name: "clear_cache",
         title: "Clear caches",
         summary: C::SUMMARY,
-        effects: Effects {
-            change: Change::Reversible,
-            reach: Reach::Machine,
-        },
+        effects: Effects::KEEP,
         caching: Caching::None,
         deadline: Duration::from_secs(5),
     };
