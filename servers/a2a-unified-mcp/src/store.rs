@@ -12,6 +12,7 @@ mod list;
 mod read;
 mod row;
 mod schema;
+mod search;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -35,6 +36,7 @@ pub use self::error::StoreError;
 pub use self::list::{Cursor, Filter, Page};
 pub use self::read::{ChangeToken, Changes, Group, Stats};
 pub use self::schema::Migration;
+pub(crate) use self::search::{Ask, Ranked};
 pub use self::write::Written;
 
 /// Entries in a file. Dropped without [`Store::close`], it leaves what was not acknowledged undone.
