@@ -86,7 +86,15 @@ CREATE TRIGGER knowledge_inserted AFTER INSERT ON knowledge BEGIN
     VALUES (NEW.source, NEW.category, NEW.key, NEW.revision);
 END;
 
-CREATE TRIGGER knowledge_updated AFTER UPDATE ON knowledge BEGIN
+-- What only the index needs is no new revision.
+CREATE TRIGGER knowledge_parts_updated AFTER UPDATE ON knowledge WHEN OLD.revision = NEW.revision BEGIN
+    INSERT INTO knowledge_fts (knowledge_fts, rowid, key, value, category, tags, parts)
+    VALUES ('delete', OLD.id, OLD.key, OLD.value, OLD.category, OLD.tags, OLD.parts);
+    INSERT INTO knowledge_fts (rowid, key, value, category, tags, parts)
+    VALUES (NEW.id, NEW.key, NEW.value, NEW.category, NEW.tags, NEW.parts);
+END;
+
+CREATE TRIGGER knowledge_updated AFTER UPDATE ON knowledge WHEN OLD.revision <> NEW.revision BEGIN
     INSERT INTO knowledge_history
         (source, category, key, revision, value, metadata, tags, updated_at, expires_at)
     VALUES (OLD.source, OLD.category, OLD.key, OLD.revision, OLD.value, OLD.metadata, OLD.tags,

@@ -149,7 +149,12 @@ impl Searcher {
         let key = request.fingerprint();
         // Read first: what is written while entries are ranked makes the ranking stale.
         let token = self.store.token().await?;
-        if let Some(found) = self.cache.get(&key).await.filter(|found| found.token == token) {
+        if let Some(found) = self
+            .cache
+            .get(&key)
+            .await
+            .filter(|found| found.token == token)
+        {
             let hits = self.present(&found, true).await?;
             // Fewer when one of them has passed its time since: another may have moved up.
             if hits.hits.len() == found.best.len() {
@@ -174,10 +179,13 @@ impl Searcher {
     async fn find(&self, request: &Request, token: ChangeToken) -> Result<Found, SearchError> {
         let text = Text::of(&request.query, &self.store).await?;
         let limit = usize::try_from(request.limit.get()).unwrap_or(usize::MAX);
-        let ranked = text.best(&self.store, &request.filter, limit.max(CANDIDATES)).await?;
+        let ranked = text
+            .best(&self.store, &request.filter, limit.max(CANDIDATES))
+            .await?;
         let mut stems = request.query.stems();
         stems.extend(text.words().flat_map(|words| words.split(' ')).map(stem_of));
-        let why = (request.mode != Mode::Text).then(|| "there is no model for the meaning of texts".to_owned());
+        let why = (request.mode != Mode::Text)
+            .then(|| "there is no model for the meaning of texts".to_owned());
         Ok(Found {
             token,
             best: best(shares(ranked), limit, request.min_score),

@@ -15,9 +15,7 @@ pub struct SearchConfig {
 impl Default for SearchConfig {
     fn default() -> Self {
         Self {
-            cache: CacheConfig {
-                max_bytes: 4 << 20,
-            },
+            cache: CacheConfig { max_bytes: 4 << 20 },
         }
     }
 }

@@ -199,8 +199,12 @@ impl Parser {
             return self.piece(piece);
         }
         if (2..=MOST_PARTS).contains(&pieces.len()) {
-            self.want(Term::new(pieces.join(" ")));
-            if !chunk.contains(|c: char| !is_word(c) && c != '_' && c != '-') {
+            // Two words with a hyphen are no name: as a phrase as well they would count too much.
+            let core = chunk.trim_matches(|character| !is_word(character));
+            if core.contains(|character| !is_word(character) && character != '-') {
+                self.want(Term::new(pieces.join(" ")));
+            }
+            if !core.contains(|c| !is_word(c) && c != '_' && c != '-') {
                 self.want(Term::new(pieces.concat()));
             }
         }

@@ -75,7 +75,10 @@ fn words(text: &str) -> impl Iterator<Item = Range<usize>> {
         let after = text.get(rest..)?;
         let start = rest + after.find(is_word)?;
         let word = text.get(start..)?;
-        let end = start + word.find(|character| !is_word(character)).unwrap_or(word.len());
+        let end = start
+            + word
+                .find(|character| !is_word(character))
+                .unwrap_or(word.len());
         rest = end;
         Some(start..end)
     })
@@ -149,4 +152,46 @@ fn cut(text: &str, at: usize) -> String {
         flat.push('…');
     }
     passage + &flat
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn stems(words: &[&str]) -> HashSet<String> {
+        words.iter().map(|word| stem_of(word)).collect()
+    }
+
+    #[test]
+    fn the_passage_with_most_words_is_taken() {
+        let far = "word ".repeat(100);
+        let text = format!("An apple.\n{far}Here the red\tapples and pears are ripe. {far}");
+        let snippet = best(&text, &stems(&["apple", "pear", "ripe"]));
+        assert!(
+            snippet.contains("Here the red apples and pears are ripe."),
+            "{snippet}"
+        );
+        assert!(
+            snippet.starts_with('…') && snippet.ends_with('…'),
+            "{snippet}"
+        );
+        assert_eq!(best("short", &stems(&["other"])), "short");
+        assert_eq!(best("東京の会議です", &stems(&["会議"])), "東京の会議です");
+    }
+
+    proptest! {
+        #[test]
+        fn a_passage_keeps_to_its_bound(text in "\\PC{0,400}", word in "[a-e]{1,2}") {
+            let snippet = best(&text, &stems(&[word.as_str()]));
+            prop_assert!(snippet.chars().count() <= MAX_SNIPPET_CHARS);
+        }
+
+        #[test]
+        fn long_words_keep_to_it_too(text in "[a-c語é ]{0,900}") {
+            let snippet = best(&text, &stems(&["abc", "語"]));
+            prop_assert!(snippet.chars().count() <= MAX_SNIPPET_CHARS);
+        }
+    }
 }

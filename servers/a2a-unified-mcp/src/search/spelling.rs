@@ -94,10 +94,12 @@ fn edits(a: &[char], b: &[char], most: usize) -> Option<usize> {
     for (i, here) in a.iter().enumerate() {
         let mut row = vec![i + 1];
         for (j, there) in b.iter().enumerate() {
-            let at = |row: &[usize], place: usize| row.get(place).copied().unwrap_or(usize::MAX - 1);
+            let at =
+                |row: &[usize], place: usize| row.get(place).copied().unwrap_or(usize::MAX - 1);
             let mut least = at(&last, j) + usize::from(here != there);
             least = least.min(at(&last, j + 1) + 1).min(at(&row, j) + 1);
-            let exchanged = i > 0 && j > 0 && a.get(i - 1) == Some(there) && b.get(j - 1) == Some(here);
+            let exchanged =
+                i > 0 && j > 0 && a.get(i - 1) == Some(there) && b.get(j - 1) == Some(here);
             if exchanged {
                 least = least.min(at(&before, j - 1) + 1);
             }
@@ -132,9 +134,20 @@ mod tests {
 
     #[test]
     fn a_stem_has_a_word() {
-        for word in ["agreed", "receiving", "database", "happiness", "relational", "flies"] {
+        for word in [
+            "agreed",
+            "receiving",
+            "database",
+            "happiness",
+            "relational",
+            "flies",
+        ] {
             let stem = stem_of(word);
-            assert_eq!(word_of(&stem).map(|word| stem_of(&word)), Some(stem.clone()), "{word}");
+            assert_eq!(
+                word_of(&stem).map(|word| stem_of(&word)),
+                Some(stem.clone()),
+                "{word}"
+            );
         }
     }
 }

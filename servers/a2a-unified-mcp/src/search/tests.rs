@@ -1,6 +1,7 @@
 //! What a search finds.
 
 mod finding;
+mod ranking;
 
 use std::sync::Arc;
 

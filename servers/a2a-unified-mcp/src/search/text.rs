@@ -8,6 +8,8 @@ use super::{SearchError, spelling};
 /// Entries that a search may go through for words that narrow little. Rarer words find the candidates
 /// then, and the common ones only count for those.
 const DRIVEN: u64 = 8192;
+/// Words of a query that others are looked up for when the index does not have them.
+const CORRECTED: usize = 8;
 
 /// A query whose words the index knows.
 #[derive(Debug)]
@@ -26,10 +28,12 @@ impl Text {
             expressions => store.count_each(expressions).await?,
         };
         let mut terms = Vec::new();
+        let mut corrected = 0;
         for (term, count) in query.wanted.iter().zip(counts) {
             if count > 0 {
                 terms.push((term.clone(), count));
-            } else if term.loose {
+            } else if term.loose && corrected < CORRECTED {
+                corrected += 1;
                 terms.extend(spelling::meant(store, &term.words).await?);
             }
         }

@@ -1,12 +1,13 @@
 //! What searching needs of the full-text index (<https://sqlite.org/fts5.html>).
 
 use futures_util::TryStreamExt;
-use sqlx::{QueryBuilder, Sqlite};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::list::Filter;
 use super::row::{self, COLUMNS};
 use super::{Store, StoreError};
 use crate::knowledge::{Entry, Timestamp};
+use crate::words;
 
 /// Values are read until they are more bytes than this together, and one more.
 const ENTRIES_BYTES: usize = 8 << 20;
@@ -41,12 +42,16 @@ pub(crate) struct Ranked {
 impl Store {
     /// The best entries, best first; of equal ones the newest number first.
     pub(crate) async fn rank(&self, ask: Ask<'_>) -> Result<Vec<Ranked>, StoreError> {
-        let mut query = QueryBuilder::new("SELECT f.id, -f.score, k.updated_at FROM (SELECT rowid AS id, ");
+        let mut query =
+            QueryBuilder::new("SELECT f.id, -f.score, k.updated_at FROM (SELECT rowid AS id, ");
         // Named in the result, bm25 is computed for what the conditions let through only.
-        query.push(RANK).push(" AS score FROM knowledge_fts WHERE knowledge_fts MATCH ");
+        query
+            .push(RANK)
+            .push(" AS score FROM knowledge_fts WHERE knowledge_fts MATCH ");
         query.push_bind(ask.wanted);
         if let Some(required) = ask.required {
-            query.push(" AND +rowid IN (SELECT rowid FROM knowledge_fts WHERE knowledge_fts MATCH ");
+            query
+                .push(" AND +rowid IN (SELECT rowid FROM knowledge_fts WHERE knowledge_fts MATCH ");
             query.push_bind(required).push(")");
         }
         if let Some(among) = ask.among {
@@ -77,7 +82,9 @@ impl Store {
         .fetch_all(&self.readers)
         .await?;
         let counts = counts.into_iter();
-        Ok(counts.map(|count| u64::try_from(count).unwrap_or(0)).collect())
+        Ok(counts
+            .map(|count| u64::try_from(count).unwrap_or(0))
+            .collect())
     }
 
     /// The first `most` words of the index from `from` to before `to`, and how many entries have each.
@@ -118,6 +125,32 @@ impl Store {
     }
 }
 
+/// Gives entries that were not written by this program the words within their words.
+pub(super) async fn index_parts(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let mut last = 0_i64;
+    loop {
+        let next: Option<(i64, String, String, String)> = sqlx::query_as(
+            "SELECT id, key, category, value FROM knowledge WHERE id > ?1 ORDER BY id LIMIT 1",
+        )
+        .bind(last)
+        .fetch_optional(&mut *connection)
+        .await?;
+        let Some((id, key, category, value)) = next else {
+            return Ok(());
+        };
+        last = id;
+        let parts = words::parts([key.as_str(), &category, &value]);
+        if !parts.is_empty() {
+            let update = sqlx::query("UPDATE knowledge SET parts = ?2 WHERE id = ?1");
+            update
+                .bind(id)
+                .bind(parts)
+                .execute(&mut *connection)
+                .await?;
+        }
+    }
+}
+
 /// What the filter asks of `knowledge_fts`. Mostly nothing but that the entry is not past its time;
 /// then the few that are past it are looked up instead.
 fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &Filter, now: Timestamp) {
@@ -125,7 +158,9 @@ fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &Filter, now: Timestamp
         query.push(" AND +rowid NOT IN (SELECT id FROM knowledge WHERE expires_at <= ");
         query.push_bind(now.as_millis()).push(")");
     } else {
-        query.push(" AND EXISTS (SELECT 1 FROM knowledge AS k WHERE k.id = knowledge_fts.rowid AND ");
+        query.push(
+            " AND EXISTS (SELECT 1 FROM knowledge AS k WHERE k.id = knowledge_fts.rowid AND ",
+        );
         filter.push_to(query, now);
         query.push(")");
     }

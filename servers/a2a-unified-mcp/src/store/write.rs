@@ -7,8 +7,8 @@ use sqlx::SqliteConnection;
 use super::StoreError;
 use super::list::Filter;
 use super::writer::Job;
-use crate::words;
 use crate::knowledge::{Draft, Expected, Identity, Revision, Timestamp};
+use crate::words;
 
 /// How many changes are kept for processes that ask what happened ([`super::Changes::Lost`]).
 const CHANGES_KEPT: i64 = 100_000;

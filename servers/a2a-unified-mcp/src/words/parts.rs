@@ -8,6 +8,8 @@ use super::is_word;
 const MOST_HUMPS: usize = 8;
 /// The longest name that is taken apart or joined, in bytes.
 const MOST_BYTES: usize = 128;
+/// What is this short is hardly a word of its own, in bytes.
+const SHORT: usize = 2;
 
 /// What to index beside `texts`: `get user name` for `getUserName`, `username` for `user_name`,
 /// overlapping pairs for scripts without spaces. Each name once; nothing for most text.
@@ -56,7 +58,9 @@ fn name_parts(name: &str, parts: &mut String) {
         push(parts, &words.join(" "));
     }
     let number = |piece: &&str| piece.bytes().all(|byte| byte.is_ascii_digit());
-    if (2..=MOST_HUMPS).contains(&pieces.len()) && !pieces.iter().all(number) {
+    // `e-mail` is `email` to some; two whole words would only count twice.
+    let joins = name.contains('_') || pieces.iter().any(|piece| piece.len() <= SHORT);
+    if joins && (2..=MOST_HUMPS).contains(&pieces.len()) && !pieces.iter().all(number) {
         push(parts, &pieces.concat());
     }
 }
@@ -76,7 +80,9 @@ pub(crate) fn humps(piece: &str) -> Vec<&str> {
         let [(_, before), (at, here)] = window else {
             continue;
         };
-        let after = piece.get(at + here.len_utf8()..).and_then(|rest| rest.chars().next());
+        let after = piece
+            .get(at + here.len_utf8()..)
+            .and_then(|rest| rest.chars().next());
         let lower_follows = after.is_some_and(char::is_lowercase);
         let rises = here.is_uppercase()
             && (before.is_lowercase() || (before.is_uppercase() && lower_follows));

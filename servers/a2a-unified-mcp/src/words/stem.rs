@@ -191,9 +191,8 @@ fn measures_2(word: &[u8]) -> bool {
 
 /// FTS5 takes a `y` that is not the first letter for a vowel here, whatever stands before it.
 fn has_vowel(word: &[u8]) -> bool {
-    let vowel = |(place, letter): (usize, &u8)| {
-        b"aeiou".contains(letter) || (*letter == b'y' && place > 0)
-    };
+    let vowel =
+        |(place, letter): (usize, &u8)| b"aeiou".contains(letter) || (*letter == b'y' && place > 0);
     word.iter().enumerate().any(vowel)
 }
 

@@ -7,16 +7,35 @@ async fn finds_first(entries: &[(&str, &str)], queries: &[(&str, &str)]) {
     let stage = holding(entries).await;
     for (query, expected) in queries {
         let found = stage.found(query).await;
-        assert_eq!(found.first().map(String::as_str), Some(*expected), "{query}: {found:?}");
+        assert_eq!(
+            found.first().map(String::as_str),
+            Some(*expected),
+            "{query}: {found:?}"
+        );
     }
 }
 
 const NOTES: &[(&str, &str)] = &[
-    ("deploy", "We deploy to Kubernetes every Tuesday after the tests have passed."),
-    ("dentist", "Alice's dentist appointment was moved to the third of March."),
-    ("database", "The primary database runs PostgreSQL; backups are taken nightly."),
-    ("mice", "The library's cats chased several mice through the stacks."),
-    ("coffee", "Bob likes his coffee black and drinks tea when he is ill."),
+    (
+        "deploy",
+        "We deploy to Kubernetes every Tuesday after the tests have passed.",
+    ),
+    (
+        "dentist",
+        "Alice's dentist appointment was moved to the third of March.",
+    ),
+    (
+        "database",
+        "The primary database runs PostgreSQL; backups are taken nightly.",
+    ),
+    (
+        "mice",
+        "The library's cats chased several mice through the stacks.",
+    ),
+    (
+        "coffee",
+        "Bob likes his coffee black and drinks tea when he is ill.",
+    ),
     ("receive", "Customers receive a receipt by mail."),
 ];
 
@@ -51,12 +70,24 @@ async fn names_are_found_whole_and_in_parts() {
         ("camel", "Call getUserName before the session starts."),
         ("snake", "The column user_email is unique."),
         ("dotted", "Configure foo.bar.Baz in the module."),
-        ("version", "Release v1.2.3 fixed the leak, v1.2.30 broke it."),
+        (
+            "version",
+            "Release v1.2.3 fixed the leak, v1.2.30 broke it.",
+        ),
         ("flag", "Pass --dry-run to see what would happen."),
         ("error", "The proxy answered ERR_CONN_RESET twice."),
-        ("path", "The log is in /var/log/nginx/access.log on the host."),
-        ("http", "HTTPServer listens on port 8080 with sha256 checks."),
-        ("other", "The user may name the conn, the foo and the version."),
+        (
+            "path",
+            "The log is in /var/log/nginx/access.log on the host.",
+        ),
+        (
+            "http",
+            "HTTPServer listens on port 8080 with sha256 checks.",
+        ),
+        (
+            "other",
+            "The user may name the conn, the foo and the version.",
+        ),
     ];
     let queries = [
         ("getUserName", "camel"),
@@ -86,9 +117,15 @@ async fn names_are_found_whole_and_in_parts() {
 async fn other_languages_are_found() {
     let entries = [
         ("german", "Die Größe der Tür wurde in Zürich geprüft."),
-        ("french", "L'été dernier, l'élève a visité le musée à Orléans."),
+        (
+            "french",
+            "L'été dernier, l'élève a visité le musée à Orléans.",
+        ),
         ("chinese", "我们每周二部署到生产环境。"),
-        ("japanese", "東京の会議は来週の月曜日に変更されました。GPTモデルも使います。"),
+        (
+            "japanese",
+            "東京の会議は来週の月曜日に変更されました。GPTモデルも使います。",
+        ),
         ("russian", "Встреча перенесена на понедельник в Москве."),
         ("korean", "회의는 다음 주 월요일로 변경되었습니다."),
         ("greek", "Η συνάντηση θα γίνει στην Αθήνα."),
@@ -154,15 +191,83 @@ async fn syntax_is_just_words() {
     ])
     .await;
     for query in [
-        "NEAR(station)", "\"station", "station\"", "station*", "-station", "+station", "^station",
-        "{station}", "(station", "station AND", "NOT station", "nowhere: station", "station OR OR",
-        "value:station", "station ' OR 1=1 --", "NEAR(a b, 3) station", "\"\" station", "\"*\" station",
+        "NEAR(station)",
+        "\"station",
+        "station\"",
+        "station*",
+        "-station",
+        "+station",
+        "^station",
+        "{station}",
+        "(station",
+        "station AND",
+        "NOT station",
+        "nowhere: station",
+        "station OR OR",
+        "value:station",
+        "station ' OR 1=1 --",
+        "NEAR(a b, 3) station",
+        "\"\" station",
+        "\"*\" station",
     ] {
         assert_eq!(stage.found(query).await, ["near"], "{query}");
     }
-    for query in ["\"", "*", "\"\"", "()", "--", "AND(", ":", "key:", "key:\"", "\u{0}", "'", "的"] {
+    for query in [
+        "\"", "*", "\"\"", "()", "--", "AND(", ":", "key:", "key:\"", "\u{0}", "'", "的",
+    ] {
         assert_eq!(stage.found(query).await, [""; 0], "{query}");
     }
     assert_eq!(stage.found("col:").await, ["column"]);
-    assert_eq!(stage.found("the").await.len(), 2, "stop words, when there is nothing else");
+    assert_eq!(
+        stage.found("the").await.len(),
+        2,
+        "stop words, when there is nothing else"
+    );
+}
+
+/// Words are compared here with what the index made of them.
+#[tokio::test]
+async fn stems_are_those_of_the_index() {
+    let ends = "s es ies sses ss ed eed ing ating bling izing y ational tional enci anci izer logi bli \
+        alli entli eli ousli ization ation ator alism iveness fulness ousness aliti iviti biliti ical \
+        ness icate iciti ful ative alize al ance ence er ic able ible ant ement ment ent ion sion ou \
+        ism ate iti ous ive ize e ll lle tted lled zzed";
+    let begins = [
+        "t", "tr", "tree", "oat", "happ", "relat", "syz", "controll", "byt", "y", "mü", "ab",
+    ];
+    let mut words: Vec<String> = begins
+        .iter()
+        .flat_map(|begin| {
+            ends.split_whitespace()
+                .map(move |end| format!("{begin}{end}"))
+        })
+        .collect();
+    words.extend(
+        [
+            "Größe",
+            "ÉLÈVE",
+            "Łódź",
+            "naïve",
+            "straße",
+            "ПРИВЕТ",
+            "İstanbul",
+            "ΑΘΗΝΑ",
+        ]
+        .map(str::to_owned),
+    );
+    for some in words.chunks(200) {
+        let stage = holding(&[("1", some.join(" ").as_str())]).await;
+        let indexed = stage
+            .store
+            .words_between("", "\u{10FFFF}", 10_000)
+            .await
+            .unwrap();
+        for word in some {
+            let stem = stem_of(word);
+            assert!(
+                indexed.iter().any(|(term, _)| *term == stem),
+                "{word} {stem} {indexed:?}"
+            );
+        }
+    }
 }
