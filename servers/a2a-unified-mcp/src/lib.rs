@@ -6,3 +6,4 @@
 
 pub mod knowledge;
 pub mod store;
+mod vectors;

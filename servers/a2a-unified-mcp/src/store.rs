@@ -33,8 +33,8 @@ use crate::knowledge::{Draft, Entry, Identity, Revision, Timestamp, Version};
 
 pub use self::config::{StoreConfig, Synchronous};
 pub use self::embedding::{
-    Adopted, Embedded, EmbeddingProgress, EntryVectors, Lease, ModelName, ModelNumber, Pending,
-    Taken, VectorChanges, VectorToken,
+    Adopted, ChunkVector, Embedded, EmbeddingProgress, EntryVectors, Lease, ModelName, ModelNumber,
+    Pending, Taken, VectorChanges, VectorToken,
 };
 pub use self::error::StoreError;
 pub use self::list::{Cursor, Filter, Page};

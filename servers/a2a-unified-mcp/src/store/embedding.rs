@@ -14,7 +14,7 @@ use sqlx::SqliteConnection;
 use super::{Store, StoreError};
 use crate::knowledge::{Key, Tags, Timestamp, Value};
 
-pub use self::vectors::{EntryVectors, VectorChanges, VectorToken};
+pub use self::vectors::{ChunkVector, EntryVectors, VectorChanges, VectorToken};
 
 /// A model as the file knows it: another number for each change of the model, never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -193,6 +193,16 @@ impl Store {
     ) -> Result<Vec<EntryVectors>, StoreError> {
         vectors::of(&self.readers, model, entries, Timestamp::now()).await
     }
+
+    /// The vectors of these chunks, each an entry's number and a place from 0, without those that
+    /// are none or whose entry is past its time; in no order.
+    pub async fn vectors_at(
+        &self,
+        model: ModelNumber,
+        chunks: &[(i64, usize)],
+    ) -> Result<Vec<ChunkVector>, StoreError> {
+        vectors::at(&self.readers, model, chunks, Timestamp::now()).await
+    }
 }
 
 async fn in_use(
@@ -208,8 +218,8 @@ async fn in_use(
     }))
 }
 
-/// Numbers of entries for `json_each`.
-fn json(entries: &[i64]) -> Result<String, StoreError> {
-    serde_json::to_string(entries)
+/// A list for `json_each`.
+fn json(list: &[impl serde::Serialize]) -> Result<String, StoreError> {
+    serde_json::to_string(list)
         .map_err(|error| StoreError::Database(sqlx::Error::Encode(error.into())))
 }

@@ -23,6 +23,17 @@ pub struct EntryVectors {
     pub chunks: Vec<Vec<f32>>,
 }
 
+/// One vector.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChunkVector {
+    /// The number of the entry.
+    pub entry: i64,
+    /// The place of the chunk in the text, from 0.
+    pub chunk: usize,
+    /// The vector.
+    pub vector: Vec<f32>,
+}
+
 /// What happened to vectors since a token.
 #[derive(Debug, Clone, PartialEq)]
 pub enum VectorChanges {
@@ -37,6 +48,9 @@ pub enum VectorChanges {
 /// Entries that may have changed before [`VectorChanges::Lost`] is the answer: reading all vectors
 /// in their order is cheaper then.
 const MOST_CHANGES: i64 = 20_000;
+
+/// Vectors that are shown before others may use the thread: about 0.2 ms of work.
+const SHOWN_AT_ONCE: usize = 256;
 
 pub(super) struct Keep {
     pub(super) model: ModelNumber,
@@ -132,10 +146,15 @@ pub(super) async fn each(
 ) -> Result<VectorToken, StoreError> {
     let mut transaction = pool.begin().await?;
     let (_, token) = reach(&mut transaction).await?;
-    let query = sqlx::query("SELECT entry, vector FROM embedding WHERE model = ?1");
+    let query = sqlx::query("SELECT entry, vector FROM embedding WHERE model = ?1 ORDER BY id");
     let mut rows = query.bind(model.0).fetch(&mut *transaction);
+    let mut shown = 0_usize;
     while let Some(row) = rows.try_next().await? {
         show(row.try_get("entry")?, row.try_get("vector")?);
+        shown += 1;
+        if shown.is_multiple_of(SHOWN_AT_ONCE) {
+            tokio::task::yield_now().await;
+        }
     }
     drop(rows);
     transaction.rollback().await?;
@@ -211,6 +230,34 @@ pub(super) async fn of(
             row.try_get("entry")?,
             Some(row.try_get("vector")?),
         );
+    }
+    Ok(found)
+}
+
+pub(super) async fn at(
+    pool: &SqlitePool,
+    model: ModelNumber,
+    chunks: &[(i64, usize)],
+    now: Timestamp,
+) -> Result<Vec<ChunkVector>, StoreError> {
+    let query = sqlx::query(
+        "SELECT e.entry, e.chunk, e.vector
+        FROM json_each(?1) AS n
+        CROSS JOIN knowledge AS k ON k.id = n.value ->> 0
+        CROSS JOIN embedding AS e
+            ON e.entry = k.id AND e.model = ?2 AND e.chunk = n.value ->> 1
+        WHERE k.expires_at IS NULL OR k.expires_at > ?3",
+    );
+    let query = query.bind(json(chunks)?).bind(model.0);
+    let mut found = Vec::with_capacity(chunks.len());
+    let mut rows = query.bind(now.as_millis()).fetch(pool);
+    while let Some(row) = rows.try_next().await? {
+        let chunk: i64 = row.try_get("chunk")?;
+        found.push(ChunkVector {
+            entry: row.try_get("entry")?,
+            chunk: usize::try_from(chunk).unwrap_or(usize::MAX),
+            vector: numbers(row.try_get("vector")?),
+        });
     }
     Ok(found)
 }
