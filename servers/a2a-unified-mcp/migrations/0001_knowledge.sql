@@ -129,3 +129,74 @@ CREATE TRIGGER knowledge_deleted AFTER DELETE ON knowledge BEGIN
     INSERT INTO knowledge_change (source, category, key, revision)
     VALUES (OLD.source, OLD.category, OLD.key, OLD.revision + 1);
 END;
+
+-- Models whose vectors are or were kept. The newest row is the one in use: vectors of others are not
+-- compared with anything, and go as their entries are embedded again.
+CREATE TABLE embedding_model (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    dimension INTEGER NOT NULL CHECK (dimension > 0)
+) STRICT;
+
+-- A vector for each chunk of an entry's text. A table with rowids: a row of one without may keep
+-- 1002 bytes on a page of 4 KiB and would take another for the rest (https://sqlite.org/fileformat2.html,
+-- 1.6), which for 384 dimensions is 4.6 KB a vector instead of 2.
+CREATE TABLE embedding (
+    id INTEGER PRIMARY KEY,
+    -- knowledge.id
+    entry INTEGER NOT NULL,
+    model INTEGER NOT NULL,
+    -- From 0, without gaps.
+    chunk INTEGER NOT NULL,
+    -- 32-bit floats, little-endian, of length 1.
+    vector BLOB NOT NULL,
+    UNIQUE (entry, model, chunk)
+) STRICT;
+
+-- Entries that have no vectors of their present text.
+CREATE TABLE embedding_job (
+    entry INTEGER PRIMARY KEY,
+    -- 'failed' is not tried again before the text or the model changes, or a process starts.
+    state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'failed')),
+    -- Failures so far.
+    attempts INTEGER NOT NULL DEFAULT 0,
+    -- Nobody else takes it before this time: it is being embedded, or failed a short while ago.
+    leased_until INTEGER NOT NULL DEFAULT 0,
+    -- A random number for each time that entries are taken. A change of the text removes it, so who
+    -- still has the lease has embedded the present text.
+    lease INTEGER
+) STRICT;
+
+-- Entries that got or lost vectors, in the order of the commits.
+CREATE TABLE embedding_change (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    entry INTEGER NOT NULL
+) STRICT;
+
+CREATE TRIGGER knowledge_inserted_embedding AFTER INSERT ON knowledge BEGIN
+    INSERT INTO embedding_job (entry) VALUES (NEW.id);
+END;
+
+-- Whether metadata or expiry change does not matter to what an entry means.
+CREATE TRIGGER knowledge_updated_embedding AFTER UPDATE ON knowledge
+WHEN OLD.value <> NEW.value OR OLD.tags <> NEW.tags OR OLD.key <> NEW.key
+    OR OLD.category <> NEW.category
+BEGIN
+    DELETE FROM embedding WHERE entry = NEW.id;
+    INSERT INTO embedding_job (entry) VALUES (NEW.id)
+    ON CONFLICT (entry) DO UPDATE SET
+        state = 'pending', attempts = 0, leased_until = 0, lease = NULL;
+END;
+
+CREATE TRIGGER knowledge_deleted_embedding AFTER DELETE ON knowledge BEGIN
+    DELETE FROM embedding WHERE entry = OLD.id;
+    DELETE FROM embedding_job WHERE entry = OLD.id;
+END;
+
+CREATE TRIGGER embedding_inserted AFTER INSERT ON embedding WHEN NEW.chunk = 0 BEGIN
+    INSERT INTO embedding_change (entry) VALUES (NEW.entry);
+END;
+
+CREATE TRIGGER embedding_deleted AFTER DELETE ON embedding WHEN OLD.chunk = 0 BEGIN
+    INSERT INTO embedding_change (entry) VALUES (OLD.entry);
+END;

@@ -225,6 +225,13 @@ impl Job for Sweep {
             WHERE seq <= (SELECT max(seq) FROM knowledge_change) - ?1",
         )
         .bind(CHANGES_KEPT)
+        .execute(&mut *connection)
+        .await?;
+        sqlx::query(
+            "DELETE FROM embedding_change
+            WHERE seq <= (SELECT max(seq) FROM embedding_change) - ?1",
+        )
+        .bind(CHANGES_KEPT)
         .execute(connection)
         .await?;
         Ok(swept.rows_affected())
