@@ -6,12 +6,14 @@
 mod backup;
 mod config;
 mod connection;
+mod embedding;
 mod error;
 mod file;
 mod list;
 mod read;
 mod row;
 mod schema;
+mod search;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -23,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 use futures_util::future;
 use sqlx::SqlitePool;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -35,10 +37,15 @@ use crate::knowledge::{
 };
 
 pub use self::config::{StoreConfig, Synchronous};
+pub use self::embedding::{
+    Adopted as AdoptedModel, ChunkVector, Embedded, EmbeddingProgress, EntryVectors, Lease, ModelName, ModelNumber,
+    Pending, Taken, VectorChanges, VectorToken,
+};
 pub use self::error::StoreError;
 pub use self::list::{Cursor, Filter, Page};
 pub use self::read::{ChangeToken, Changes, Group, Stats};
 pub use self::schema::Migration;
+pub(crate) use self::search::{Ask, Ranked};
 pub use self::transfer::{Adopted, Exporter, OnConflict, Record};
 pub use self::write::Written;
 
@@ -55,6 +62,8 @@ pub struct Store {
     stop: CancellationToken,
     writer: Mutex<JoinSet<()>>,
     opening: Opening,
+    /// Told when entries were written.
+    written: Notify,
 }
 
 /// What was found and done when a file was opened.
@@ -108,6 +117,7 @@ impl Store {
             readers: connection::readers(path, config),
             stop,
             writer: Mutex::new(writing),
+            written: Notify::new(),
             opening: Opening {
                 migration,
                 log_left: found.log_left,
@@ -127,12 +137,16 @@ impl Store {
 
     /// Writes an entry, as a whole; it is on the disk when this returns.
     pub async fn put(&self, draft: Draft) -> Result<Written, StoreError> {
-        self.write(Put(draft)).await
+        let written = self.write(Put(draft)).await;
+        self.written.notify_one();
+        written
     }
 
     /// Writes all entries or, when one cannot be written, none.
     pub async fn put_all(&self, drafts: Vec<Draft>) -> Result<Vec<Written>, StoreError> {
-        self.write(PutAll(drafts)).await
+        let written = self.write(PutAll(drafts)).await;
+        self.written.notify_one();
+        written
     }
 
     /// Writes each entry that can be written, in one transaction if they fit.

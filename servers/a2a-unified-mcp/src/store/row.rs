@@ -63,7 +63,7 @@ fn metadata(row: &SqliteRow) -> Result<Metadata, StoreError> {
     ))
 }
 
-fn tags(row: &SqliteRow) -> Result<Tags, StoreError> {
+pub(super) fn tags(row: &SqliteRow) -> Result<Tags, StoreError> {
     let text: &str = row.try_get("tags")?;
     let tags: BTreeSet<String> = serde_json::from_str(text).map_err(damaged)?;
     Ok(Tags::stored(tags.into_iter().map(Tag::stored).collect()))

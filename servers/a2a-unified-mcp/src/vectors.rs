@@ -1,0 +1,4 @@
+//! The nearest by meaning, found exactly.
+
+mod matrix;
+mod scan;
