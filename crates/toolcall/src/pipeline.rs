@@ -1,20 +1,22 @@
 //! One call from its arrival to its answer, top to bottom.
 
+mod cleaning;
+mod config;
 mod reading;
 mod replies;
 
-use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use mcp_audit::{Audit, TurnedAway};
+use mcp_cache::CacheConfig;
 use mcp_metrics::{Admission, CallMeter};
-use mcp_ratelimit::Limiter;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use mcp_ratelimit::{Limiter, RateConfig};
+use mcp_security::redaction::Redactor;
 use serde_json::{Map, Value};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::Instrument;
@@ -23,38 +25,13 @@ use self::replies::Replies;
 use crate::catalog::Entry;
 use crate::library::Shelf;
 use crate::recorded;
-use crate::sanitise::{Clean, Texts};
 use crate::{
-    Caching, Call, Caller, Change, Code, Library, Policy, Sanitiser, Sanitized, ToolError,
+    Caching, Call, Caller, Catalog, Change, Code, Library, Policy, Sanitiser, Sanitized, ToolError,
 };
 
+pub use self::config::PipelineConfig;
 pub use self::reading::Reading;
 pub use self::replies::{ReplyCache, reply_cache};
-
-/// Bounds of the pipeline as a whole.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct PipelineConfig {
-    /// Calls in progress at once, of all callers; more are refused with `unavailable`.
-    /// Default 256.
-    pub max_in_flight: NonZeroUsize,
-    /// Longest time a call may run whatever the tool allows, e.g. "15m". Default 15 minutes.
-    #[serde(with = "humantime_serde")]
-    #[schemars(with = "String")]
-    pub max_deadline: Duration,
-}
-
-impl Default for PipelineConfig {
-    fn default() -> Self {
-        Self {
-            max_in_flight: const { NonZeroUsize::new(256).unwrap() },
-            max_deadline: Duration::from_mins(15),
-        }
-    }
-}
-
-/// Replies with so much text are cleaned on a thread of their own.
-const LARGE_BYTES: usize = 512 * 1024;
 
 /// Runs calls. The order of its stages is the order of [`Pipeline::call`]'s lines.
 #[derive(Debug)]
@@ -111,8 +88,23 @@ impl Pipeline {
     /// The same, with something to read beside its tools.
     #[must_use]
     pub fn with_library(self, library: impl Library) -> Self {
-        let shelf = Some(Shelf::of(library));
-        Self { shelf, ..self }
+        Self {
+            shelf: Some(Shelf::of(library)),
+            ..self
+        }
+    }
+
+    /// A pipeline over these tools with every setting at its default and no secrets to hide: for
+    /// examples and tests.
+    pub fn with_defaults(catalog: Catalog) -> Self {
+        let policy = Policy {
+            version: "defaults".into(),
+            catalog,
+            limiter: Arc::new(Limiter::build(&RateConfig::default())),
+        };
+        let replies = reply_cache(&CacheConfig::default());
+        let sanitiser = Sanitiser::new(Redactor::default(), 1024 * 1024);
+        Self::new(PipelineConfig::default(), policy, replies, sanitiser)
     }
 
     /// The same, with every call recorded.
@@ -163,8 +155,8 @@ impl Pipeline {
 
     /// What there is to read, each reading a call; `None` when the server has tools only.
     pub fn library(&self) -> Option<Reading<'_>> {
-        let shelf = self.shelf.as_ref()?;
-        Some(Reading::new(self, shelf))
+        let found = self.shelf.as_ref()?;
+        Some(Reading::new(self, found))
     }
 
     fn admit(&self, limiter: &Limiter, caller: &Caller) -> Result<Admitted<'_>, ToolError> {
@@ -207,7 +199,8 @@ impl Pipeline {
             recorded::begin(&self.audit, redactor, &errand, arguments, call).await;
         let outcome = match record.admit().await {
             Ok(()) => {
-                let answer = self.answer(errand, run(arguments), call);
+                let work = std::pin::pin!(run(arguments));
+                let answer = self.answer(errand, work, call);
                 answer.instrument(span).await
             }
             Err(unrecordable) => Err(recorded::refusal(&unrecordable)),
@@ -225,7 +218,7 @@ impl Pipeline {
     async fn answer<T>(
         &self,
         errand: Errand<'_>,
-        work: impl Future<Output = Result<T, ToolError>>,
+        work: Pin<&mut impl Future<Output = Result<T, ToolError>>>,
         call: &Call,
     ) -> Result<T, ToolError> {
         let deadline = errand.deadline.min(self.config.max_deadline);
@@ -279,51 +272,6 @@ impl Pipeline {
             (Caching::None | Caching::Reads { .. }, _) => run.await,
         }
     }
-
-    /// Cleans a reply; a large one on a thread of its own, because other calls would wait for it.
-    async fn clean(&self, reply: Value) -> Result<Sanitized, ToolError> {
-        let large = is_large(&reply);
-        self.clean_with(large, move |sanitiser| sanitiser.clean(reply))
-            .await
-    }
-
-    /// Cleans what was read, as a reply of a tool is cleaned.
-    async fn clean_texts<T: Texts>(&self, mut texts: T) -> Result<Clean<T>, ToolError> {
-        let mut bytes = 0_usize;
-        texts.each(&mut |text| bytes += text.len());
-        self.clean_with(bytes >= LARGE_BYTES, |sanitiser| {
-            sanitiser.clean_texts(texts)
-        })
-        .await
-    }
-
-    async fn clean_with<T: Send + 'static>(
-        &self,
-        large: bool,
-        clean: impl FnOnce(&Sanitiser) -> Result<T, ToolError> + Send + 'static,
-    ) -> Result<T, ToolError> {
-        if !large {
-            return clean(&self.sanitiser);
-        }
-        let sanitiser = Arc::clone(&self.sanitiser);
-        let cleaning = tokio::task::spawn_blocking(move || clean(&sanitiser));
-        cleaning.await.unwrap_or_else(|_panic| Err(panicked()))
-    }
-}
-
-/// Whether the texts of a reply take [`LARGE_BYTES`] together.
-fn is_large(reply: &Value) -> bool {
-    fn add(value: &Value, sum: &mut usize) {
-        match value {
-            Value::String(text) => *sum += text.len(),
-            Value::Array(items) => items.iter().for_each(|item| add(item, sum)),
-            Value::Object(fields) => fields.values().for_each(|field| add(field, sum)),
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        }
-    }
-    let mut sum = 0;
-    add(reply, &mut sum);
-    sum >= LARGE_BYTES
 }
 
 /// Proof that the limiter let a call in; holds its place among the calls in progress.

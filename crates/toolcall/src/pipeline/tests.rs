@@ -2,16 +2,16 @@
 
 mod reading;
 
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use mcp_cache::CacheConfig;
-use mcp_ratelimit::RateConfig;
-use mcp_security::redaction::Redactor;
 use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use serde_json::json;
 
 use super::*;
-use crate::{Catalog, Effects, Tool, ToolSpec, Topic};
+use crate::{Effects, Tool, ToolSpec, Topic};
 
 const TOPIC: Topic = Topic("test");
 
