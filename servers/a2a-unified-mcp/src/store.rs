@@ -9,6 +9,7 @@ mod connection;
 mod error;
 mod file;
 mod list;
+mod names;
 mod read;
 mod row;
 mod schema;
@@ -28,11 +29,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::write::{Delete, DeleteWhere, Index, Put, PutAll, Sweep};
 use self::writer::{Job, Queued, Waiting, Writer};
-use crate::knowledge::{Draft, Entry, Identity, Revision, Timestamp, Version};
+use crate::knowledge::{Change, Draft, Entry, Identity, Revision, Timestamp, Version};
 
 pub use self::config::{StoreConfig, Synchronous};
 pub use self::error::StoreError;
 pub use self::list::{Cursor, Filter, Page};
+pub use self::names::{Names, Part};
 pub use self::read::{ChangeToken, Changes, Group, Stats};
 pub use self::schema::Migration;
 pub use self::write::Written;
@@ -212,6 +214,22 @@ impl Store {
         limit: NonZeroU32,
     ) -> Result<Changes, StoreError> {
         read::changes(&self.readers, since, limit).await
+    }
+
+    /// The first `limit` names that begin with `prefix`, of entries that the filter lets through.
+    pub async fn names(
+        &self,
+        (part, prefix): (Part, &str),
+        filter: &Filter,
+        limit: NonZeroU32,
+    ) -> Result<Names, StoreError> {
+        let named = (part, prefix);
+        names::beginning(&self.readers, named, filter, limit, Timestamp::now()).await
+    }
+
+    /// Whether an entry came or went with any of the changes.
+    pub async fn came_or_went(&self, changes: &[Change]) -> Result<bool, StoreError> {
+        names::came_or_went(&self.readers, changes).await
     }
 
     /// How much is kept.
