@@ -5,11 +5,13 @@
 //! turns text into vectors, [`vectors`] finds the nearest, [`search`] finds by words and meaning. A
 //! write that was acknowledged is on the disk; a read never sees an entry past its time.
 //! [`Server::build`] turns a [`Config`] into a pipeline of [`tools`]; `main` serves it.
+//! [`library`] offers the entries as resources and prompts.
 
 pub mod caches;
 pub mod config;
 pub mod embeddings;
 pub mod knowledge;
+pub mod library;
 pub mod search;
 pub mod server;
 pub mod store;
