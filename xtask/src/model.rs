@@ -142,3 +142,27 @@ fn sha256(path: &Path) -> Result<String> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(mcp_embedding::sha256(&bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_file_is_not_right_and_both_sums_are_named() {
+        let directory = std::env::temp_dir().join(format!("xtask-model-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let file = directory.join("file");
+        assert!(!is_right(&file).unwrap(), "none is there");
+        fs::write(&file, "abc").unwrap();
+        assert!(!is_right(&file).unwrap());
+
+        // FIPS 180-4, appendix B.1.
+        let sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        check(&file, sum, "never").unwrap();
+        let error = check(&file, WHEEL_SHA256, "another").unwrap_err();
+        let path = file.display();
+        let expected = format!("another: the sha256 of {path} is {sum}, expected {WHEEL_SHA256}");
+        assert_eq!(error.to_string(), expected);
+        fs::remove_dir_all(&directory).unwrap();
+    }
+}

@@ -9,8 +9,10 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use mcp_embedding::Model;
+use rustix::time::{ClockId, clock_gettime};
 
 const RUNS: u32 = 50;
 
@@ -21,11 +23,11 @@ const TEXT: &str = "The deploy key of the staging cluster is rotated every ninet
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args().nth(1).ok_or("usage: embed MODEL-FILE")?;
-    let start = cpu_ms()?;
+    let start = cpu_ms();
     let model = Model::open(Path::new(&path))?;
     println!(
         "load: {:.1} ms, {} KiB resident",
-        cpu_ms()? - start,
+        cpu_ms() - start,
         resident_kib()?
     );
     let long = TEXT.repeat(8);
@@ -36,9 +38,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     ] {
         let mut runs = Vec::new();
         for _ in 0..RUNS {
-            let start = cpu_ms()?;
+            let start = cpu_ms();
             let vector = model.embed(text);
-            runs.push(cpu_ms()? - start);
+            runs.push(cpu_ms() - start);
             std::hint::black_box(vector);
         }
         runs.sort_by(f64::total_cmp);
@@ -46,23 +48,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let least = runs.first().copied().unwrap_or_default();
         println!("{name}: median {median:.2} ms, least {least:.2} ms");
     }
-    let start = cpu_ms()?;
+    let start = cpu_ms();
     let chunks = model.chunks(&TEXT.repeat(4000)).len();
-    println!("chunks of 1 MB: {chunks}, {:.1} ms", cpu_ms()? - start);
+    println!("chunks of 1 MB: {chunks}, {:.1} ms", cpu_ms() - start);
     println!("after use: {} KiB resident", resident_kib()?);
     Ok(())
 }
 
-/// Milliseconds this thread has computed, of the scheduler's nanoseconds.
-fn cpu_ms() -> io::Result<f64> {
-    let text = fs::read_to_string("/proc/thread-self/schedstat")?;
-    let nanoseconds = text
-        .split(' ')
-        .next()
-        .and_then(|field| field.parse::<f64>().ok());
-    nanoseconds
-        .map(|nanoseconds| nanoseconds / 1e6)
-        .ok_or_else(|| io::Error::other("schedstat has no time"))
+/// Milliseconds this thread has computed.
+fn cpu_ms() -> f64 {
+    let time = Duration::try_from(clock_gettime(ClockId::ThreadCPUTime));
+    time.unwrap_or_default().as_secs_f64() * 1e3
 }
 
 fn resident_kib() -> io::Result<String> {

@@ -1,17 +1,13 @@
 //! The encoder: six transformer layers over the tokens, then the mean of what they say (Devlin et
 //! al. 2018, <https://arxiv.org/abs/1810.04805>).
-#![expect(
-    clippy::inline_always,
-    reason = "a vector function has the instructions of the function it is compiled into"
-)]
 
-use fearless_simd::prelude::*;
-use fearless_simd::{Level, Simd, dispatch, f32x16};
+use fearless_simd::{Level, Simd, dispatch};
 
 use crate::kernel::{gelu, normalise, softmax};
-use crate::matmul::{LANES, Matrix, Panel, Part, Right, multiply};
-use crate::shape::{GROUP, HEAD_WIDTH, HEADS, INNER, WIDTH};
-use crate::weights::{Layer, Linear, Norm, Weights};
+use crate::matmul::{LANES, Matrix, Right as _, multiply};
+use crate::operands::{Keys, Map, Values};
+use crate::shape::{HEAD_WIDTH, HEADS, INNER, WIDTH};
+use crate::weights::{Layer, Norm, Weights};
 
 /// The vector of a text with these tokens, of length one.
 pub(crate) fn embed(weights: &Weights, tokens: &[u16]) -> Vec<f32> {
@@ -44,99 +40,97 @@ fn encode<S: Simd>(simd: S, weights: &Weights, tokens: &[u16]) -> Matrix {
         }
     }
     normalise_rows(simd, &mut states, weights.norm());
-    let encoder = Encoder {
-        simd,
-        weights,
-        tokens: tokens.len(),
-    };
+    let mut encoder = Encoder::new(simd, weights, tokens.len());
     for layer in weights.layers() {
         encoder.layer(layer, &mut states);
     }
     states
 }
 
+/// The layers' room to compute in, which they use one after the other.
 struct Encoder<'a, S> {
     simd: S,
     weights: &'a Weights,
     tokens: usize,
+    /// Query, key and value of each token, side by side.
+    joined: Matrix,
+    /// Of one head: what share each token (column) has in another one's mixture (row).
+    shares: Matrix,
+    mixed: Matrix,
+    inner: Matrix,
+    summand: Matrix,
 }
 
-impl<S: Simd> Encoder<'_, S> {
-    fn layer(&self, layer: &Layer, states: &mut Matrix) {
-        let mixed = self.attention(layer, states);
-        let mixed = self.linear(&layer.attention_output, &mixed, WIDTH);
-        self.join(states, &mixed, &layer.attention_norm);
+impl<'a, S: Simd> Encoder<'a, S> {
+    fn new(simd: S, weights: &'a Weights, tokens: usize) -> Self {
+        Self {
+            simd,
+            weights,
+            tokens,
+            joined: Matrix::new(tokens, 3 * WIDTH),
+            shares: Matrix::new(tokens, tokens.next_multiple_of(LANES)),
+            mixed: Matrix::new(tokens, WIDTH),
+            inner: Matrix::new(tokens, INNER),
+            summand: Matrix::new(tokens, WIDTH),
+        }
+    }
 
-        let mut inner = self.linear(&layer.intermediate, states, INNER);
-        let simd = self.simd;
+    fn layer(&mut self, layer: &Layer, states: &mut Matrix) {
+        let (simd, weights) = (self.simd, self.weights);
+        let linear = |linear, input: &Matrix, product: &mut Matrix| {
+            let columns = 0..product.columns();
+            let map = Map { weights, linear };
+            multiply(simd, &input.part(0..map.depth()), &map, product, columns);
+        };
+        linear(&layer.query_key_value, states, &mut self.joined);
+        for head in 0..HEADS {
+            self.attend(head * HEAD_WIDTH);
+        }
+        linear(&layer.attention_output, &self.mixed, &mut self.summand);
+        join(simd, states, &self.summand, &layer.attention_norm);
+
+        linear(&layer.intermediate, states, &mut self.inner);
+        let inner = self.inner.elements_mut();
         simd.vectorize(
             #[inline(always)]
-            || gelu(simd, inner.elements_mut()),
+            || gelu(simd, inner),
         );
-        let outer = self.linear(&layer.output, &inner, WIDTH);
-        self.join(states, &outer, &layer.output_norm);
+        linear(&layer.output, &self.inner, &mut self.summand);
+        join(simd, states, &self.summand, &layer.output_norm);
     }
 
-    /// Adds what a block says to the states it read.
-    fn join(&self, states: &mut Matrix, summand: &Matrix, norm: &Norm) {
-        for (states, summand) in states.rows_mut().zip(summand.rows()) {
-            for (state, summand) in states.iter_mut().zip(summand) {
-                *state += summand;
-            }
-        }
-        normalise_rows(self.simd, states, norm);
-    }
-
-    /// Every token's mixture of what all tokens say, each head for itself (Vaswani et al. 2017,
+    /// Mixes what the tokens say, in the head whose columns begin at `start` (Vaswani et al. 2017,
     /// <https://arxiv.org/abs/1706.03762>).
-    fn attention(&self, layer: &Layer, states: &Matrix) -> Matrix {
-        let simd = self.simd;
-        let joined = self.linear(&layer.query_key_value, states, 3 * WIDTH);
-        let keys = self.tokens.next_multiple_of(LANES);
-        let mut scores = Matrix::new(self.tokens, keys);
-        let mut mixed = Matrix::new(self.tokens, WIDTH);
-        for head in 0..HEADS {
-            let start = head * HEAD_WIDTH;
-            let part = |offset: usize| joined.part(offset + start..offset + start + HEAD_WIDTH);
-            let keys_of_head = Keys {
-                keys: part(WIDTH),
-                tokens: self.tokens,
-            };
-            multiply(simd, &part(0), &keys_of_head, &mut scores, 0..keys);
-            simd.vectorize(
-                #[inline(always)]
-                || {
-                    for row in scores.rows_mut() {
-                        softmax(simd, row, self.tokens);
-                    }
-                },
-            );
-            let values = Values {
-                values: part(2 * WIDTH),
-                tokens: self.tokens,
-            };
-            let shares = scores.part(0..self.tokens);
-            multiply(
-                simd,
-                &shares,
-                &values,
-                &mut mixed,
-                start..start + HEAD_WIDTH,
-            );
-        }
-        mixed
+    fn attend(&mut self, start: usize) {
+        let (simd, tokens) = (self.simd, self.tokens);
+        let part = |start: usize| self.joined.part(start..start + HEAD_WIDTH);
+        let keys = Keys::new(part(WIDTH + start), tokens);
+        let columns = 0..self.shares.columns();
+        multiply(simd, &part(start), &keys, &mut self.shares, columns);
+        let shares = &mut self.shares;
+        simd.vectorize(
+            #[inline(always)]
+            || {
+                for row in shares.rows_mut() {
+                    softmax(simd, row, tokens);
+                }
+            },
+        );
+        let values = Values::new(part(2 * WIDTH + start), tokens);
+        let shares = self.shares.part(0..tokens);
+        let columns = start..start + HEAD_WIDTH;
+        multiply(simd, &shares, &values, &mut self.mixed, columns);
     }
+}
 
-    fn linear(&self, linear: &Linear, input: &Matrix, outputs: usize) -> Matrix {
-        let mut product = Matrix::new(self.tokens, outputs);
-        let right = Map {
-            weights: self.weights,
-            linear,
-        };
-        let input = input.part(0..linear.inputs);
-        multiply(self.simd, &input, &right, &mut product, 0..outputs);
-        product
+/// Adds what a block says to the states it read.
+fn join<S: Simd>(simd: S, states: &mut Matrix, summand: &Matrix, norm: &Norm) {
+    for (states, summand) in states.rows_mut().zip(summand.rows()) {
+        for (state, summand) in states.iter_mut().zip(summand) {
+            *state += summand;
+        }
     }
+    normalise_rows(simd, states, norm);
 }
 
 fn normalise_rows<S: Simd>(simd: S, states: &mut Matrix, norm: &Norm) {
@@ -148,85 +142,4 @@ fn normalise_rows<S: Simd>(simd: S, states: &mut Matrix, norm: &Norm) {
             }
         },
     );
-}
-
-/// Weights as the right side.
-struct Map<'a> {
-    weights: &'a Weights,
-    linear: &'a Linear,
-}
-
-impl Right for Map<'_> {
-    fn depth(&self) -> usize {
-        self.linear.inputs
-    }
-
-    #[inline(always)]
-    fn fill<S: Simd>(&self, simd: S, index: usize, panel: &mut Panel) -> [f32; LANES] {
-        let quantised = self.weights.panel(self.linear, index).unwrap_or_default();
-        let groups = quantised.weights.chunks_exact(GROUP);
-        let groups = panel.chunks_exact_mut(GROUP).zip(groups);
-        for ((wide, weights), scale) in groups.zip(quantised.scales) {
-            // As one flat loop, which the compiler turns into vectors; by rows it does not.
-            let flat = wide.as_flattened_mut().iter_mut();
-            for (wide, weight) in flat.zip(weights.as_flattened()) {
-                *wide = f32::from(weight.cast_signed());
-            }
-            let scale = f32x16::load_array_ref(simd, scale);
-            for wide in wide {
-                let scaled = f32x16::load_array_ref(simd, wide) * scale;
-                scaled.store_slice(wide);
-            }
-        }
-        quantised.bias
-    }
-}
-
-/// The keys of one head as the right side: a column for each token.
-struct Keys<'a> {
-    keys: Part<'a>,
-    tokens: usize,
-}
-
-impl Right for Keys<'_> {
-    fn depth(&self) -> usize {
-        HEAD_WIDTH
-    }
-
-    #[inline(always)]
-    fn fill<S: Simd>(&self, _: S, index: usize, panel: &mut Panel) -> [f32; LANES] {
-        /// 1 / √32, of the width of a head: keeps the scores from growing with it.
-        const FACTOR: f32 = 0.176_776_7;
-        const { assert!(HEAD_WIDTH == 32) };
-        let keys = self.keys.rows().take(self.tokens).skip(index * LANES);
-        for (lane, key) in keys.take(LANES).enumerate() {
-            for (row, element) in panel.iter_mut().zip(key) {
-                if let Some(place) = row.get_mut(lane) {
-                    *place = *element * FACTOR;
-                }
-            }
-        }
-        [0.0; LANES]
-    }
-}
-
-/// The values of one head as the right side: a row for each token.
-struct Values<'a> {
-    values: Part<'a>,
-    tokens: usize,
-}
-
-impl Right for Values<'_> {
-    fn depth(&self) -> usize {
-        self.tokens
-    }
-
-    #[inline(always)]
-    fn fill<S: Simd>(&self, _: S, index: usize, panel: &mut Panel) -> [f32; LANES] {
-        for (row, value) in panel.iter_mut().zip(self.values.rows()) {
-            let (vectors, _) = value.as_chunks::<LANES>();
-            *row = vectors.get(index).copied().unwrap_or_default();
-        }
-        [0.0; LANES]
-    }
 }

@@ -6,11 +6,25 @@
 //! widened a panel at a time while computing; activations are f32. A vector keeps a cosine of .999
 //! or more to that of the f32 model.
 //!
-//! One file holds weights and vocabulary. `cargo xtask model` makes it with [`quantise`] from the
+//! One file holds weights and vocabulary. `cargo xtask model` makes it with [`quantise()`] from the
 //! published weights, and only that file, by its sha256, is accepted.
 //!
-//! A call computes on its own thread and nowhere else: about 15 ms for a text of 50 tokens, 85 ms
+//! A call computes on its own thread and nowhere else: about 15 ms for a text of 50 tokens, 80 ms
 //! for a full window (one 2024 server core). Callers on an async runtime use a blocking thread.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), mcp_embedding::ModelError> {
+//! use mcp_embedding::{FILE_NAME, Model};
+//!
+//! let model = Model::open(FILE_NAME.as_ref())?;
+//! let text = "The user prefers dark mode.";
+//! for range in model.chunks(text) {
+//!     let vector = text.get(range).map(|chunk| model.embed(chunk));
+//!     assert_eq!(vector.map(|vector| vector.len()), Some(model.dimension()));
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod bert;
 mod chunks;
@@ -19,6 +33,7 @@ mod error;
 mod file;
 mod kernel;
 mod matmul;
+mod operands;
 mod quantise;
 mod shape;
 #[cfg(test)]

@@ -38,6 +38,10 @@ impl Matrix {
         }
     }
 
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
+    }
+
     pub(crate) fn rows(&self) -> impl Iterator<Item = &[f32]> {
         self.elements.chunks_exact(self.columns)
     }
