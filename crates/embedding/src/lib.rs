@@ -3,7 +3,7 @@
 //! The model is the sentence encoder of Reimers and Gurevych
 //! (<https://arxiv.org/abs/1908.10084>) on the six layers of `MiniLM`
 //! (<https://arxiv.org/abs/2002.10957>). Its weights are kept as int8 with f32 scales, 24 MB, and
-//! widened a panel at a time while computing; activations are f32. A vector keeps a cosine of .999
+//! widened a panel at a time while computing; activations are f32. A vector keeps a cosine of .9993
 //! or more to that of the f32 model.
 //!
 //! One file holds weights and vocabulary. `cargo xtask model` makes it with [`quantise()`] from the
