@@ -11,6 +11,7 @@ mod error;
 mod file;
 mod list;
 mod read;
+mod results;
 mod row;
 mod schema;
 mod search;
@@ -38,12 +39,13 @@ use crate::knowledge::{
 
 pub use self::config::{StoreConfig, Synchronous};
 pub use self::embedding::{
-    Adopted as AdoptedModel, ChunkVector, Embedded, EmbeddingProgress, EntryVectors, Lease, ModelName, ModelNumber,
-    Pending, Taken, VectorChanges, VectorToken,
+    Adopted as AdoptedModel, ChunkVector, Embedded, EmbeddingProgress, EntryVectors, Lease,
+    ModelName, ModelNumber, Pending, Taken, VectorChanges, VectorToken,
 };
 pub use self::error::StoreError;
 pub use self::list::{Cursor, Filter, Page};
 pub use self::read::{ChangeToken, Changes, Group, Stats};
+pub(crate) use self::results::Moment;
 pub use self::schema::Migration;
 pub(crate) use self::search::{Ask, Ranked};
 pub use self::transfer::{Adopted, Exporter, OnConflict, Record};
