@@ -5,7 +5,11 @@
 //! entries always has the same answer.
 
 mod config;
+mod fusion;
+mod kept;
+mod meaning;
 mod query;
+mod request;
 mod snippet;
 mod spelling;
 #[cfg(test)]
@@ -13,189 +17,198 @@ mod tests;
 mod text;
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
-use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
-use mcp_cache::{Cache, CacheStats};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use mcp_cache::CacheStats;
+use sha2::{Digest, Sha256};
 
 use crate::knowledge::Entry;
-use crate::store::{ChangeToken, Filter, Ranked, Store, StoreError};
+use crate::store::{Filter, Ranked, Store};
 use crate::words::stem_of;
+
+use self::kept::{Found, Kept};
+use self::meaning::{Failed, Meaning, Near};
+use self::text::Text;
 
 pub use self::config::SearchConfig;
 pub use self::query::{MAX_QUERY_BYTES, Query};
+pub use self::request::{Hit, Hits, MAX_LIMIT, Mode, Request, SearchError};
 pub use self::snippet::MAX_SNIPPET_CHARS;
-use self::text::Text;
 
-/// The most hits of one search.
-pub const MAX_LIMIT: u32 = 200;
 /// Candidates of which the best are chosen, at least.
 const CANDIDATES: usize = 100;
-/// How long results are kept in memory, if nothing is written meanwhile.
-const KEPT: Duration = Duration::from_secs(300);
 
 /// Finds entries. Cheap to clone: clones share what they keep.
 #[derive(Debug, Clone)]
 pub struct Searcher {
     store: Arc<Store>,
-    cache: Cache<String, Arc<Found>>,
+    meaning: Option<Arc<dyn Meaning>>,
+    weight: f64,
+    kept: Kept,
 }
 
-/// What is looked for.
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// The words.
-    pub query: Query,
-    /// Which entries may be found.
-    pub filter: Filter,
-    /// How they are ranked.
-    pub mode: Mode,
-    /// How many hits at most, from 1 to [`MAX_LIMIT`].
-    pub limit: NonZeroU32,
-    /// Hits with a lower score are left out.
-    pub min_score: Option<f64>,
-}
-
-/// How entries are ranked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// By their words (BM25).
-    Text,
-    /// By their meaning (embeddings).
-    Semantic,
-    /// By both.
-    #[default]
-    Hybrid,
-}
-
-/// What was found.
-#[derive(Debug, Clone)]
-pub struct Hits {
-    /// Best first; of equal scores the one written last, then the greatest number.
-    pub hits: Vec<Hit>,
-    /// How they were ranked.
-    pub mode: Mode,
-    /// Why not as it was asked.
-    pub why: Option<String>,
-    /// Whether the ranking was kept from an earlier search.
-    pub cached: bool,
-}
-
-/// An entry that was found.
-#[derive(Debug, Clone)]
-pub struct Hit {
-    /// The entry.
-    pub entry: Entry,
-    /// Where it says what was looked for: at most [`MAX_SNIPPET_CHARS`] characters.
-    pub snippet: String,
-    /// From 0 to 1: its share of the score of the best entry.
-    pub score: f64,
-}
-
-/// A search could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum SearchError {
-    /// No word, or only white space.
-    #[error("the query is empty")]
-    Empty,
-    /// More than is looked at.
-    #[error("the query has {got} bytes; {MAX_QUERY_BYTES} is the most")]
-    TooLong {
-        /// What was given.
-        got: usize,
-    },
-    /// More hits than there may be.
-    #[error("the limit is {got}; {MAX_LIMIT} is the most")]
-    Limit {
-        /// What was given.
-        got: u32,
-    },
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// A ranking, without what the entries say.
-#[derive(Debug, Clone)]
-struct Found {
-    token: ChangeToken,
-    best: Vec<(i64, f64)>,
-    stems: HashSet<String>,
+/// A ranking, and why it is not what was asked for.
+struct Ranking {
+    ranked: Vec<Ranked>,
     mode: Mode,
     why: Option<String>,
 }
 
 impl Searcher {
-    /// Searches in `store`.
+    /// Searches in `store` by words.
     pub fn new(store: Arc<Store>, config: &SearchConfig) -> Self {
-        let cache = Cache::build("searches", &config.cache, |found: &Arc<Found>| {
-            let words: usize = found.stems.iter().map(String::len).sum();
-            size_of::<Found>() + found.best.len() * size_of::<(i64, f64)>() + words
-        });
-        Self { store, cache }
+        Self {
+            store,
+            meaning: None,
+            weight: config.meaning.into(),
+            kept: Kept::build(&config.cache),
+        }
+    }
+
+    /// By meaning as well.
+    #[must_use]
+    fn with(mut self, meaning: impl Meaning + 'static) -> Self {
+        self.meaning = Some(Arc::new(meaning));
+        self
     }
 
     /// The best entries that the filter lets through.
     pub async fn search(&self, request: &Request) -> Result<Hits, SearchError> {
-        if request.limit.get() > MAX_LIMIT {
-            let got = request.limit.get();
-            return Err(SearchError::Limit { got });
-        }
-        let key = request.fingerprint();
-        // Read first: what is written while entries are ranked makes the ranking stale.
-        let token = self.store.token().await?;
-        if let Some(found) = self
-            .cache
-            .get(&key)
-            .await
-            .filter(|found| found.token == token)
-        {
-            let hits = self.present(&found, true).await?;
+        let most = request.most()?;
+        let (mode, why) = self.possible(request.mode);
+        let key = self.key(request, mode);
+        // Asked first: what is written while entries are ranked makes the ranking stale.
+        let (moment, kept) = self.kept.get(&self.store, &key).await?;
+        if let Some(found) = kept {
+            let hits = self.present(&found).await?;
             // Fewer when one of them has passed its time since: another may have moved up.
-            if hits.hits.len() == found.best.len() {
-                return Ok(hits);
+            if hits.len() == found.best.len() {
+                return Ok(Hits {
+                    hits,
+                    mode,
+                    why,
+                    cached: true,
+                });
             }
         }
-        let found = Arc::new(self.find(request, token).await?);
-        self.cache.insert(key, KEPT, Arc::clone(&found)).await;
-        self.present(&found, false).await
+        let text = Text::of(&request.query, &self.store).await?;
+        let ranking = self
+            .rank(request, &text, mode, most.max(CANDIDATES))
+            .await?;
+        let mut stems = request.query.stems();
+        stems.extend(text.words().flat_map(|words| words.split(' ')).map(stem_of));
+        let best = best(ranking.ranked, most, request.min_score);
+        let found = Arc::new(Found::new(moment, ranking.mode, best, stems));
+        if ranking.mode == mode {
+            self.kept.put(&self.store, key, &found).await;
+        }
+        Ok(Hits {
+            hits: self.present(&found).await?,
+            mode: ranking.mode,
+            why: ranking.why.or(why),
+            cached: false,
+        })
     }
 
     /// How full the memory of results is and how often it helped.
     pub fn cache_stats(&self) -> CacheStats {
-        self.cache.stats()
+        self.kept.stats()
     }
 
-    /// Forgets the results that are kept; says how many those were.
-    pub async fn clear_cache(&self) -> u64 {
-        self.cache.clear().await
+    /// Forgets the results that are kept, in memory and in the file; says how many those were.
+    pub async fn clear_cache(&self) -> Result<u64, SearchError> {
+        Ok(self.kept.clear(&self.store).await?)
     }
 
-    async fn find(&self, request: &Request, token: ChangeToken) -> Result<Found, SearchError> {
-        let text = Text::of(&request.query, &self.store).await?;
-        let limit = usize::try_from(request.limit.get()).unwrap_or(usize::MAX);
-        let ranked = text
-            .best(&self.store, &request.filter, limit.max(CANDIDATES))
-            .await?;
-        let mut stems = request.query.stems();
-        stems.extend(text.words().flat_map(|words| words.split(' ')).map(stem_of));
-        let why = (request.mode != Mode::Text)
-            .then(|| "there is no model for the meaning of texts".to_owned());
-        Ok(Found {
-            token,
-            best: best(shares(ranked), limit, request.min_score),
-            stems,
+    /// How entries can be ranked, and why not as it was asked.
+    fn possible(&self, asked: Mode) -> (Mode, Option<String>) {
+        if asked == Mode::Text {
+            return (asked, None);
+        }
+        match &self.meaning {
+            None => (
+                Mode::Text,
+                Some("there is no model for the meaning of texts".to_owned()),
+            ),
+            Some(meaning) => match meaning.unavailable() {
+                None => (asked, None),
+                why => (Mode::Text, why),
+            },
+        }
+    }
+
+    async fn rank(
+        &self,
+        request: &Request,
+        text: &Text,
+        mode: Mode,
+        most: usize,
+    ) -> Result<Ranking, SearchError> {
+        let mut why = None;
+        if mode != Mode::Text
+            && let Some(meaning) = &self.meaning
+        {
+            match self
+                .rank_by_meaning(request, text, mode, meaning.as_ref(), most)
+                .await?
+            {
+                Ok(ranked) => {
+                    return Ok(Ranking {
+                        ranked,
+                        mode,
+                        why: None,
+                    });
+                }
+                Err(Failed(reason)) => why = Some(reason),
+            }
+        }
+        let ranked = text.best(&self.store, &request.filter, most).await?;
+        Ok(Ranking {
+            ranked: shares(ranked),
             mode: Mode::Text,
             why,
         })
     }
 
-    async fn present(&self, found: &Found, cached: bool) -> Result<Hits, SearchError> {
+    async fn rank_by_meaning(
+        &self,
+        request: &Request,
+        text: &Text,
+        mode: Mode,
+        meaning: &dyn Meaning,
+        most: usize,
+    ) -> Result<Result<Vec<Ranked>, Failed>, SearchError> {
+        let among = self.among(&request.filter, text).await?;
+        let near = meaning.nearest(request.query.text(), among, most);
+        if mode == Mode::Semantic {
+            return match near.await {
+                Ok(near) => Ok(Ok(fusion::by_meaning(&self.store, near.as_ref()).await?)),
+                Err(failed) => Ok(Err(failed)),
+            };
+        }
+        let worded = text.quick(&self.store, &request.filter, most);
+        let (near, worded) = tokio::join!(near, worded);
+        let (near, mut worded): (Box<dyn Near>, _) = match near {
+            Ok(near) => (near, worded?),
+            Err(failed) => return Ok(Err(failed)),
+        };
+        if near.best().len() < most && worded.len() < most {
+            // Vectors are still being made, or there are few entries: words alone have to do.
+            worded = text.best(&self.store, &request.filter, most).await?;
+        }
+        fusion::fuse(&self.store, text, worded, near.as_ref(), self.weight).await
+    }
+
+    /// Which entries may be found, when not all may.
+    async fn among(&self, filter: &Filter, text: &Text) -> Result<Option<Arc<[i64]>>, SearchError> {
+        if *filter == Filter::default() && text.required().is_none() {
+            return Ok(None);
+        }
+        let ids = self.store.let_through(filter, text.required()).await?;
+        Ok(Some(ids.into()))
+    }
+
+    async fn present(&self, found: &Found) -> Result<Vec<Hit>, SearchError> {
         let ids: Vec<i64> = found.best.iter().map(|(id, _)| *id).collect();
         let entries = if ids.is_empty() {
             Vec::new()
@@ -210,26 +223,24 @@ impl Searcher {
                 entry,
             })
         };
-        Ok(Hits {
-            hits: entries.into_iter().filter_map(scored).collect(),
-            mode: found.mode,
-            why: found.why.clone(),
-            cached,
-        })
+        Ok(entries.into_iter().filter_map(scored).collect())
     }
-}
 
-impl Request {
-    /// Equal for requests that ask the same.
-    fn fingerprint(&self) -> String {
+    /// Equal for requests that ask the same, and as good as never for others.
+    fn key(&self, request: &Request, mode: Mode) -> String {
         let asked = (
-            self.query.text(),
-            &self.filter,
-            self.mode,
-            self.limit,
-            self.min_score,
+            request.query.text(),
+            &request.filter,
+            mode,
+            request.limit,
+            request.min_score,
+            self.weight,
         );
-        serde_json::to_string(&asked).unwrap_or_default()
+        let text = serde_json::to_vec(&asked).unwrap_or_default();
+        Sha256::digest(text)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 }
 

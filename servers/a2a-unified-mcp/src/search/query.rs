@@ -1,6 +1,6 @@
 //! What a query asks of the full-text index.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::words::{
     fold, humps, is_remains, is_stop, is_unspaced, is_word, overlapping, scripts, stem_of,
@@ -74,7 +74,7 @@ impl Query {
     }
 
     /// The forms of all its words that the index holds.
-    pub(super) fn stems(&self) -> HashSet<String> {
+    pub(super) fn stems(&self) -> BTreeSet<String> {
         self.wanted
             .iter()
             .chain(&self.required)

@@ -1,6 +1,6 @@
 //! The passage of a text that says most of what was looked for.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::words::{fold, humps, is_unspaced, is_word, overlapping, stem_of};
@@ -15,7 +15,7 @@ const SPAN: usize = 160;
 const LEAD: usize = 40;
 
 /// The first passage with the most different words of `stems`, or the beginning.
-pub(super) fn best(text: &str, stems: &HashSet<String>) -> String {
+pub(super) fn best(text: &str, stems: &BTreeSet<String>) -> String {
     let matches = matches(text, stems);
     let start = densest(&matches).unwrap_or(0);
     cut(text, start)
@@ -27,7 +27,7 @@ struct Match<'a> {
     stem: &'a str,
 }
 
-fn matches<'a>(text: &str, stems: &'a HashSet<String>) -> Vec<Match<'a>> {
+fn matches<'a>(text: &str, stems: &'a BTreeSet<String>) -> Vec<Match<'a>> {
     let mut firsts = [false; 256];
     for first in stems.iter().filter_map(|stem| stem.bytes().next()) {
         if let Some(first) = firsts.get_mut(usize::from(first)) {
@@ -160,7 +160,7 @@ mod tests {
 
     use super::*;
 
-    fn stems(words: &[&str]) -> HashSet<String> {
+    fn stems(words: &[&str]) -> BTreeSet<String> {
         words.iter().map(|word| stem_of(word)).collect()
     }
 

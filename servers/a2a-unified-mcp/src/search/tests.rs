@@ -1,8 +1,11 @@
 //! What a search finds.
 
 mod finding;
+mod fusing;
+mod keeping;
 mod ranking;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::*;

@@ -51,6 +51,16 @@ impl Text {
         self.terms.iter().map(|(term, _)| term.words.as_str())
     }
 
+    /// Whether nothing was asked for that the index could have.
+    pub(super) fn is_empty(&self) -> bool {
+        self.terms.is_empty() && self.required.is_none()
+    }
+
+    /// What must be there, in the language of FTS5.
+    pub(super) fn required(&self) -> Option<&str> {
+        self.required.as_deref()
+    }
+
     /// The best `most` entries, best first.
     pub(super) async fn best(
         &self,
@@ -58,32 +68,76 @@ impl Text {
         filter: &Filter,
         most: usize,
     ) -> Result<Vec<Ranked>, SearchError> {
-        let ask = Ask {
-            wanted: &self.all(),
-            required: self.required(),
-            filter,
-            among: None,
-            most,
-        };
-        if ask.wanted.is_empty() {
+        if self.is_empty() {
             return Ok(Vec::new());
         }
-        let driving = self.driving(most);
+        let all = self.all();
+        let ask = self.ask(&all, filter, most);
+        let enough = u64::try_from(most).unwrap_or(u64::MAX).saturating_mul(2);
+        let driving = self.driving(enough);
         if driving < self.terms.len() {
-            let wanted = either(self.terms.iter().take(driving).map(|(term, _)| term));
-            let candidates = Ask {
-                wanted: &wanted,
-                most: most.saturating_mul(2),
-                ..ask
-            };
-            let found = store.rank(candidates).await?;
+            let found = self.driven(store, ask, driving).await?;
             if found.len() >= most {
-                let ids: Vec<i64> = found.iter().map(|found| found.id).collect();
-                let among = Some(ids.as_slice());
-                return Ok(store.rank(Ask { among, ..ask }).await?);
+                return Ok(found);
             }
         }
         Ok(store.rank(ask).await?)
+    }
+
+    /// As [`Text::best`], but without going through entries of which there are too many: where all the
+    /// words are common, only some that were created last are found.
+    pub(super) async fn quick(
+        &self,
+        store: &Store,
+        filter: &Filter,
+        most: usize,
+    ) -> Result<Vec<Ranked>, SearchError> {
+        if self.is_empty() {
+            return Ok(Vec::new());
+        }
+        let all = self.all();
+        let mut ask = self.ask(&all, filter, most);
+        let driving = self.driving(0).max(1);
+        if let Some((_, rarest)) = self.terms.first()
+            && *rarest > DRIVEN
+        {
+            ask.newest = share(DRIVEN, *rarest);
+        }
+        if driving < self.terms.len() {
+            self.driven(store, ask, driving).await
+        } else {
+            Ok(store.rank(ask).await?)
+        }
+    }
+
+    fn ask<'a>(&'a self, wanted: &'a str, filter: &'a Filter, most: usize) -> Ask<'a> {
+        Ask {
+            wanted,
+            required: self.required(),
+            filter,
+            among: None,
+            newest: 1.0,
+            most,
+        }
+    }
+
+    /// The rarest terms find candidates, and all of them rank those.
+    async fn driven(
+        &self,
+        store: &Store,
+        ask: Ask<'_>,
+        driving: usize,
+    ) -> Result<Vec<Ranked>, SearchError> {
+        let wanted = either(self.terms.iter().take(driving).map(|(term, _)| term));
+        let candidates = Ask {
+            wanted: &wanted,
+            most: ask.most.saturating_mul(2),
+            ..ask
+        };
+        let found = store.rank(candidates).await?;
+        let ids: Vec<i64> = found.iter().map(|found| found.id).collect();
+        let among = Some(ids.as_slice());
+        Ok(store.rank(Ask { among, ..ask }).await?)
     }
 
     /// The scores of these entries, without those that the words are not in.
@@ -96,18 +150,13 @@ impl Text {
         if wanted.is_empty() || ids.is_empty() {
             return Ok(Vec::new());
         }
+        let filter = Filter::default();
         let ask = Ask {
-            wanted: &wanted,
             required: None,
-            filter: &Filter::default(),
             among: Some(ids),
-            most: ids.len(),
+            ..self.ask(&wanted, &filter, ids.len())
         };
         Ok(store.rank(ask).await?)
-    }
-
-    fn required(&self) -> Option<&str> {
-        self.required.as_deref()
     }
 
     fn all(&self) -> String {
@@ -120,12 +169,12 @@ impl Text {
         }
     }
 
-    /// How many of the terms, rarest first, find the candidates.
-    fn driving(&self, most: usize) -> usize {
+    /// How many of the terms, rarest first, find the candidates: as many as are needed for `enough` of
+    /// them, and more as long as those are not too many.
+    fn driving(&self, enough: u64) -> usize {
         if self.required.is_some() {
             return self.terms.len();
         }
-        let enough = u64::try_from(most).unwrap_or(u64::MAX).saturating_mul(2);
         let mut found = 0_u64;
         let fits = |(_, count): &&(Term, u64)| {
             let goes = found < enough || found.saturating_add(*count) <= DRIVEN;
@@ -134,6 +183,12 @@ impl Text {
         };
         self.terms.iter().take_while(fits).count()
     }
+}
+
+/// A part of a whole, of numbers that are far below 2³².
+fn share(part: u64, whole: u64) -> f64 {
+    let number = |number: u64| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
+    number(part) / number(whole)
 }
 
 fn either<'a>(terms: impl Iterator<Item = &'a Term>) -> String {

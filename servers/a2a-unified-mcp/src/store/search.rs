@@ -26,6 +26,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) filter: &'a Filter,
     /// Only these of them.
     pub(crate) among: Option<&'a [i64]>,
+    /// Only this share of the entries, those that were created last; 1 for all.
+    pub(crate) newest: f64,
     /// How many at most.
     pub(crate) most: usize,
 }
@@ -57,6 +59,12 @@ impl Store {
         if let Some(among) = ask.among {
             query.push(" AND +rowid IN (SELECT value FROM json_each(");
             query.push_bind(list(among)).push("))");
+        }
+        if ask.newest < 1.0 {
+            query.push(" AND rowid > (SELECT CAST(max(id) * ");
+            query
+                .push_bind(1.0 - ask.newest)
+                .push(" AS INTEGER) FROM knowledge)");
         }
         push_filter(&mut query, ask.filter, Timestamp::now());
         query.push(" ORDER BY score, rowid DESC LIMIT ");
@@ -99,6 +107,41 @@ impl Store {
         );
         let words = words.bind(from).bind(to).bind(most);
         Ok(words.fetch_all(&self.readers).await?)
+    }
+
+    /// The numbers of the entries that a filter lets through, sorted.
+    pub(crate) async fn let_through(
+        &self,
+        filter: &Filter,
+        required: Option<&str>,
+    ) -> Result<Vec<i64>, StoreError> {
+        // One text instead of as many rows: a row takes about a microsecond.
+        let mut query =
+            QueryBuilder::new("SELECT json_group_array(k.id) FROM knowledge AS k WHERE ");
+        filter.push_to(&mut query, Timestamp::now());
+        if let Some(required) = required {
+            query.push(" AND k.id IN (SELECT rowid FROM knowledge_fts WHERE knowledge_fts MATCH ");
+            query.push_bind(required).push(")");
+        }
+        let ids: String = query.build_query_scalar().fetch_one(&self.readers).await?;
+        let mut ids: Vec<i64> = serde_json::from_str(&ids)
+            .map_err(|error| StoreError::Database(sqlx::Error::Decode(error.into())))?;
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    /// When each of these entries was written, without those that are gone.
+    pub(crate) async fn times(&self, ids: &[i64]) -> Result<Vec<(i64, Timestamp)>, StoreError> {
+        let times: Vec<(i64, i64)> = sqlx::query_as(
+            "SELECT k.id, k.updated_at FROM json_each(?1) AS n CROSS JOIN knowledge AS k
+            ON k.id = n.value WHERE k.expires_at IS NULL OR k.expires_at > ?2",
+        )
+        .bind(list(ids))
+        .bind(Timestamp::now().as_millis())
+        .fetch_all(&self.readers)
+        .await?;
+        let time = |(id, time)| (id, Timestamp::from_millis(time));
+        Ok(times.into_iter().map(time).collect())
     }
 
     /// The entries of these numbers, in any order, without those that are gone; fewer when they are large.

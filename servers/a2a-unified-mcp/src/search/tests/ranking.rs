@@ -133,7 +133,7 @@ async fn the_order_is_always_the_same() {
     stage.store.put(draft("k120", "same text")).await.unwrap();
     let after = stage.found("text").await;
     assert_eq!(after[..2], ["k120", "k149"]);
-    stage.searcher.clear_cache().await;
+    stage.searcher.clear_cache().await.unwrap();
     assert_eq!(stage.found("text").await, after);
     let scores = stage.hits(&request("text")).await;
     assert!(
