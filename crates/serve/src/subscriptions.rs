@@ -7,7 +7,7 @@ mod connection;
 mod feed;
 mod wanted;
 
-pub(crate) use connection::Connection;
+pub(crate) use connection::{Connection, fit};
 pub(crate) use feed::{Feed, Sink};
 pub(crate) use wanted::Wanted;
 

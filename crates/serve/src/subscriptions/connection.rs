@@ -69,8 +69,7 @@ impl Connection {
 
     /// Takes room for a stream that tells of these resources, until it is dropped.
     pub(crate) fn take_stream(&self, uris: &[String]) -> Result<Place, Full> {
-        let bytes = uris.iter().map(String::len).sum::<usize>();
-        self.room.take(uris.len() + 1, bytes.saturating_mul(2))
+        self.room.take(uris.len() + 1, bytes_of(uris))
     }
 
     /// Keeps what was begun for a stream until [`Connection::expected`] asks for it.
@@ -95,6 +94,17 @@ impl Connection {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether one connection may be subscribed to so many resources, and such long ones. Each is kept in
+/// two spellings.
+pub(crate) fn fit(uris: &[String]) -> bool {
+    uris.len() < MAX_SUBSCRIPTIONS && bytes_of(uris) <= MAX_URI_BYTES
+}
+
+fn bytes_of(uris: &[String]) -> usize {
+    let bytes = uris.iter().map(String::len).sum::<usize>();
+    bytes.saturating_mul(2)
 }
 
 /// How many more subscriptions a connection may have.
