@@ -5,6 +5,7 @@
 
 mod connection;
 mod feed;
+mod keep_alive;
 mod wanted;
 
 pub(crate) use connection::{Connection, fit};

@@ -61,8 +61,8 @@ impl Handler {
         let library = self.library(ListResourcesRequestMethod::VALUE)?;
         if is_legacy(&context) {
             // In that era nobody asks to hear of the list: who has one is told when it changes.
-            let sink = Sink::Peer(context.peer.clone());
-            let established = self.connection.follow_list(&self.shared.feed, sink);
+            let peer = context.peer.clone();
+            let established = self.connection.follow_list(&self.shared.feed, peer);
             established.established().await;
         }
         let (call, _in_progress) = self.begin(Progress::silent());
@@ -223,10 +223,10 @@ impl Handler {
         let Some(canonical) = library.canonical(uri) else {
             return Err(shapes::no_such_resource(uri));
         };
-        let sink = Sink::Peer(context.peer.clone());
+        let peer = context.peer.clone();
         let established = self
             .connection
-            .subscribe((canonical, uri), &self.shared.feed, sink)
+            .subscribe((canonical, uri), &self.shared.feed, peer)
             .map_err(|full| shapes::full(&full))?;
         established.established().await;
         Ok(())
