@@ -2,18 +2,20 @@
 //! file that several processes may use at once.
 //!
 //! [`knowledge`] is what an entry is and which bounds it has; [`store`] keeps entries; [`search`]
-//! finds them. A write that was acknowledged is on the disk; a read never sees an entry past its
+//! finds them by their words and, with the vectors that [`embeddings`] makes and [`vectors`] compares,
+//! by their meaning. A write that was acknowledged is on the disk; a read never sees an entry past its
 //! time. [`Server::build`] turns a [`Config`] into a pipeline of [`tools`]; `main` serves it.
 
 pub mod caches;
 pub mod config;
+pub mod embeddings;
 pub mod knowledge;
 pub mod search;
 pub mod server;
 pub mod store;
 pub mod tools;
 mod upkeep;
-mod vectors;
+pub mod vectors;
 mod words;
 
 pub use config::Config;

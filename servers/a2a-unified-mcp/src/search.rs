@@ -10,6 +10,7 @@ mod kept;
 mod meaning;
 mod query;
 mod request;
+mod semantic;
 mod snippet;
 mod spelling;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use sha2::{Digest, Sha256};
 
 use crate::knowledge::Entry;
 use crate::store::{Filter, Ranked, Store};
+use crate::vectors::Semantic;
 use crate::words::stem_of;
 
 use self::kept::{Found, Kept};
@@ -66,6 +68,11 @@ impl Searcher {
     }
 
     /// By meaning as well.
+    #[must_use]
+    pub fn with_semantic(self, semantic: Semantic) -> Self {
+        self.with(semantic)
+    }
+
     #[must_use]
     fn with(mut self, meaning: impl Meaning + 'static) -> Self {
         self.meaning = Some(Arc::new(meaning));

@@ -140,14 +140,14 @@ impl Store {
     /// Writes an entry, as a whole; it is on the disk when this returns.
     pub async fn put(&self, draft: Draft) -> Result<Written, StoreError> {
         let written = self.write(Put(draft)).await;
-        self.written.notify_one();
+        self.look();
         written
     }
 
     /// Writes all entries or, when one cannot be written, none.
     pub async fn put_all(&self, drafts: Vec<Draft>) -> Result<Vec<Written>, StoreError> {
         let written = self.write(PutAll(drafts)).await;
-        self.written.notify_one();
+        self.look();
         written
     }
 

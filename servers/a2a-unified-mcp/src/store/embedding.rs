@@ -115,12 +115,22 @@ impl Store {
 
     /// How long until there is something to take; `None` when nothing is pending.
     pub async fn next_pending(&self) -> Result<Option<Duration>, StoreError> {
-        queue::next_free(&self.readers, Timestamp::now()).await
+        let now = Timestamp::now();
+        if queue::is_any_free(&self.readers, now).await? {
+            return Ok(Some(Duration::ZERO));
+        }
+        queue::next_free(&self.readers, now).await
     }
 
-    /// Waits until an entry was written by this store, since this returned last. For one task.
+    /// Waits until an entry was written by this store, or [`Store::look`] called, since this returned
+    /// last. For one task.
     pub async fn written(&self) {
         self.written.notified().await;
+    }
+
+    /// Has whoever waits for writes look again: another process may have written.
+    pub fn look(&self) {
+        self.written.notify_one();
     }
 
     /// Keeps the entries of a lease for `time` from now on.

@@ -47,7 +47,7 @@ pub enum VectorChanges {
 
 /// Entries that may have changed before [`VectorChanges::Lost`] is the answer: reading all vectors
 /// in their order is cheaper then.
-const MOST_CHANGES: i64 = 20_000;
+const MOST_CHANGES: i64 = 5000;
 
 /// Vectors that are shown before others may use the thread: about 0.2 ms of work.
 const SHOWN_AT_ONCE: usize = 256;
