@@ -93,7 +93,10 @@ fn numbers_are_served_on_a_port_of_their_own() {
     let mut server = Setup::memory().http();
     server.succeed("remember", json!({ "key": "a", "value": "v" }));
     let page = server.get_ops("/metrics").text();
-    assert!(page.contains(r#"gen_ai_tool_name="remember""#), "{page:.2000}");
+    assert!(
+        page.contains(r#"gen_ai_tool_name="remember""#),
+        "{page:.2000}"
+    );
     let numbers = server.succeed("get_metrics", json!({}));
     assert_eq!(numbers["tools"]["remember"]["calls"], 1);
 }
