@@ -72,55 +72,100 @@ async fn main() {
             .or_default()
             .insert(f[1].into(), f[2].parse().unwrap());
     }
-    let se = Searcher::new(store, &SearchConfig::default());
-    let (mut nd, mut re, mut c) = (0., 0., 0.);
-    let mut time = std::time::Duration::ZERO;
-    for l in lines("queries.jsonl").lines() {
-        let v: serde_json::Value = serde_json::from_str(l).unwrap();
-        let Some(rel) = q.get(v["_id"].as_str().unwrap()) else {
-            continue;
-        };
-        let s = std::time::Instant::now();
-        let h = se
-            .search(&Request {
-                query: Query::parse(v["text"].as_str().unwrap()).unwrap(),
-                filter: Filter::default(),
-                mode: Mode::Text,
-                limit: NonZeroU32::new(10).unwrap(),
-                min_score: None,
-            })
-            .await
-            .unwrap();
-        time += s.elapsed();
-        let g: Vec<f64> = h
-            .hits
-            .iter()
-            .map(|h| {
-                *rel.get(h.entry.identity.key.as_str().split(' ').next().unwrap())
-                    .unwrap_or(&0.)
-            })
-            .collect();
-        let dcg = |g: &[f64]| {
-            g.iter()
-                .take(10)
-                .enumerate()
-                .map(|(i, g)| g / ((i + 2) as f64).log2())
-                .sum::<f64>()
-        };
-        let mut i: Vec<f64> = rel.values().copied().collect();
-        i.sort_by(|a, b| b.total_cmp(a));
-        let all = rel.values().filter(|g| **g > 0.).count() as f64;
-        if all == 0. {
-            continue;
+    use a2a_unified_mcp::embeddings::*;
+    let egress = mcp_egress::EgressConfig::default().build().unwrap();
+    let config = EmbeddingConfig {
+        model: String::from("/tmp/target/model/model").into(),
+        cpu_percent: serde_json::from_str("100").unwrap(),
+        ..Default::default()
+    };
+    let embedder = Embedder::build(
+        store.clone(),
+        EmbedderSetup {
+            config: &config,
+            data: t.path(),
+            egress,
+            environment: &|_| None,
+        },
+    )
+    .unwrap();
+    let stop = tokio_util::sync::CancellationToken::new();
+    let w = Worker::new(embedder.clone());
+    let wt = tokio::task::spawn(w.run(stop.clone()));
+    let st = std::time::Instant::now();
+    loop {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        let p = store.embedding_progress().await.unwrap();
+        if p.pending == 0 {
+            println!("{p:?} {:?}", st.elapsed());
+            break;
         }
-        c += 1.;
-        nd += dcg(&g) / dcg(&i);
-        re += g.iter().filter(|g| **g > 0.).count() as f64 / all;
+        if st.elapsed().as_secs() % 20 == 0 {
+            println!("{p:?} {:?}", embedder.status().await)
+        }
     }
-    println!(
-        "ndcg {:.4} recall {:.4} n {c} {:?}/query",
-        nd / c,
-        re / c,
-        time / (c as u32)
-    );
+    stop.cancel();
+    wt.await.unwrap();
+    for w in [0.5, 0.4, 0.6, 0.0, 1.0] {
+        let mut config = SearchConfig::default();
+        config.meaning = w.try_into().unwrap();
+        let se = Searcher::new(store.clone(), &config)
+            .with_semantic(a2a_unified_mcp::vectors::Semantic::new(embedder.clone()));
+        for mode in if w == 0.5 {
+            vec![Mode::Text, Mode::Semantic, Mode::Hybrid]
+        } else {
+            vec![Mode::Hybrid]
+        } {
+            let (mut nd, mut re, mut c) = (0., 0., 0.);
+            let mut time = std::time::Duration::ZERO;
+            for l in lines("queries.jsonl").lines() {
+                let v: serde_json::Value = serde_json::from_str(l).unwrap();
+                let Some(rel) = q.get(v["_id"].as_str().unwrap()) else {
+                    continue;
+                };
+                let s = std::time::Instant::now();
+                let h = se
+                    .search(&Request {
+                        query: Query::parse(v["text"].as_str().unwrap()).unwrap(),
+                        filter: Filter::default(),
+                        mode,
+                        limit: NonZeroU32::new(10).unwrap(),
+                        min_score: None,
+                    })
+                    .await
+                    .unwrap();
+                time += s.elapsed();
+                let g: Vec<f64> = h
+                    .hits
+                    .iter()
+                    .map(|h| {
+                        *rel.get(h.entry.identity.key.as_str().split(' ').next().unwrap())
+                            .unwrap_or(&0.)
+                    })
+                    .collect();
+                let dcg = |g: &[f64]| {
+                    g.iter()
+                        .take(10)
+                        .enumerate()
+                        .map(|(i, g)| g / ((i + 2) as f64).log2())
+                        .sum::<f64>()
+                };
+                let mut i: Vec<f64> = rel.values().copied().collect();
+                i.sort_by(|a, b| b.total_cmp(a));
+                let all = rel.values().filter(|g| **g > 0.).count() as f64;
+                if all == 0. {
+                    continue;
+                }
+                c += 1.;
+                nd += dcg(&g) / dcg(&i);
+                re += g.iter().filter(|g| **g > 0.).count() as f64 / all;
+            }
+            println!(
+                "{mode:?} {w} ndcg {:.4} recall {:.4} n {c} {:?}/query",
+                nd / c,
+                re / c,
+                time / (c as u32)
+            );
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! ([`StoreConfig::patience`]). [`Store::token`] tells each that another one wrote.
 
 mod backup;
+mod batch;
 mod config;
 mod connection;
 mod embedding;
@@ -31,8 +32,9 @@ use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::batch::PutAll;
 use self::transfer::AdoptAll;
-use self::write::{Delete, DeleteWhere, Index, Put, PutAll, Sweep};
+use self::write::{Delete, DeleteWhere, Index, Put, Sweep};
 use self::writer::{Job, Queued, Waiting, Writer};
 use crate::knowledge::{
     Category, Change, Draft, Entry, Identity, Key, Revision, Source, Timestamp, Version,
