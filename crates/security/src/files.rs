@@ -9,6 +9,7 @@ mod draft;
 mod error;
 mod interrupt;
 mod read;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod write;

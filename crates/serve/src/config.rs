@@ -5,7 +5,8 @@
 //! of the environment.
 
 use std::ffi::OsString;
-use std::fmt;
+use std::path::PathBuf;
+use std::{fmt, io};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,8 +22,11 @@ pub struct Sources {
     /// A snapshot of the environment.
     pub environment: Vec<(OsString, OsString)>,
     /// Dotted keys and values from the command line, with the flag's name.
-    pub flags: Vec<(&'static str, &'static str, Value)>,
+    pub flags: Vec<Setting>,
 }
+
+/// A flag's name, the dotted key it stands for, and its value.
+pub type Setting = (&'static str, &'static str, Value);
 
 /// A configuration and where each of its values came from.
 #[derive(Debug)]
@@ -60,6 +64,14 @@ impl fmt::Display for Origin {
 /// A configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
     /// The file is not TOML.
     #[error("{path} is not valid TOML")]
     Syntax {

@@ -36,6 +36,7 @@ mod http;
 mod listener;
 mod memory;
 mod ops;
+pub mod program;
 mod reference;
 mod reload;
 mod run;

@@ -114,6 +114,13 @@ impl ToolError {
         error
     }
 
+    /// The same with another text, e.g. one that says of which item.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.0.message = message.into();
+        self
+    }
+
     /// The smallest change that would work.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {

@@ -3,6 +3,8 @@
 //! A reply carries its content twice: as structured content and as text, the latter being JSON
 //! inside a JSON string. A character's cost is what both take together on the wire.
 
+use serde::Serialize;
+
 /// Length in bytes of the longest prefix of `text` that ends on a character border, has at most
 /// `max_bytes` bytes and costs at most `budget` bytes on the wire.
 pub fn fit(text: &str, max_bytes: usize, budget: usize) -> usize {
@@ -24,6 +26,13 @@ pub fn fit(text: &str, max_bytes: usize, budget: usize) -> usize {
 /// Bytes `text` costs in a reply.
 pub fn cost_of(text: &str) -> usize {
     text.chars().map(cost).sum()
+}
+
+/// Bytes a part of a reply costs: once as JSON, once as JSON inside a JSON string.
+pub fn cost_of_part(part: &impl Serialize) -> usize {
+    let json = serde_json::to_string(part).unwrap_or_default();
+    let escaped = json.bytes().filter(|byte| matches!(byte, b'"' | b'\\'));
+    2 * json.len() + escaped.count()
 }
 
 fn cost(character: char) -> usize {
@@ -61,6 +70,14 @@ mod tests {
         ] {
             assert_eq!(cost_of(text), wire_cost(text), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_part_costs_what_the_wire_carries() {
+        let part = serde_json::json!({ "key": "a\n\"\\\u{1}é", "list": [1, null] });
+        let once = serde_json::to_string(&part).unwrap();
+        let twice = serde_json::to_string(&once).unwrap();
+        assert_eq!(cost_of_part(&part), once.len() + twice.len() - 2);
     }
 
     #[test]

@@ -46,6 +46,7 @@ mod call;
 mod catalog;
 mod error;
 pub mod fit;
+pub mod operations;
 mod pipeline;
 mod policy;
 mod recorded;

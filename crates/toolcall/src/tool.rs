@@ -84,6 +84,11 @@ impl Effects {
         change: Change::None,
         reach: Reach::World,
     };
+    /// Changes this machine in a way that loses nothing.
+    pub const KEEP: Self = Self {
+        change: Change::Reversible,
+        reach: Reach::Machine,
+    };
     /// Changes this machine in a way that may lose something.
     pub const DESTRUCTIVE: Self = Self {
         change: Change::Destructive,

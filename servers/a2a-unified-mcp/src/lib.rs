@@ -1,11 +1,20 @@
-//! What is known, kept: named, versioned, searchable entries in one SQLite file that several
-//! processes may use at once.
+//! Shared, durable memory for agents, as MCP tools: named, versioned, searchable entries in one SQLite
+//! file that several processes may use at once.
 //!
-//! [`knowledge`] is what an entry is and which bounds it has; [`store`] keeps entries, [`embeddings`]
-//! turns text into vectors, [`vectors`] finds the nearest. A write that
-//! was acknowledged is on the disk; a read never sees an entry past its time.
+//! [`knowledge`] is what an entry is and which bounds it has; [`store`] keeps entries. A write that
+//! was acknowledged is on the disk; a read never sees an entry past its time. [`embeddings`] turns
+//! text into vectors, [`vectors`] finds the nearest. [`Server::build`] turns a [`Config`] into a
+//! pipeline of [`tools`]; `main` serves it.
 
+pub mod caches;
+pub mod config;
 pub mod embeddings;
 pub mod knowledge;
+pub mod server;
 pub mod store;
+pub mod tools;
+mod upkeep;
 pub mod vectors;
+
+pub use config::Config;
+pub use server::{IDENTITY, Server};

@@ -15,6 +15,7 @@ mod row;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod write;
 mod writer;
 
@@ -27,20 +28,27 @@ use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::transfer::AdoptAll;
 use self::write::{Delete, DeleteWhere, Index, Put, PutAll, Sweep};
 use self::writer::{Job, Queued, Waiting, Writer};
-use crate::knowledge::{Draft, Entry, Identity, Revision, Timestamp, Version};
+use crate::knowledge::{
+    Category, Draft, Entry, Identity, Key, Revision, Source, Timestamp, Version,
+};
 
 pub use self::config::{StoreConfig, Synchronous};
 pub use self::embedding::{
-    Adopted, ChunkVector, Embedded, EmbeddingProgress, EntryVectors, Lease, ModelName, ModelNumber,
+    ChunkVector, Embedded, EmbeddingProgress, EntryVectors, InUse, Lease, ModelName, ModelNumber,
     Pending, Taken, VectorChanges, VectorToken,
 };
 pub use self::error::StoreError;
 pub use self::list::{Cursor, Filter, Page};
 pub use self::read::{ChangeToken, Changes, Group, Stats};
 pub use self::schema::Migration;
+pub use self::transfer::{Adopted, Exporter, OnConflict, Record};
 pub use self::write::Written;
+
+/// Entries that are swept in one transaction before an export.
+const SWEPT_AT_ONCE: NonZeroU32 = NonZeroU32::MIN.saturating_add(999);
 
 /// Entries in a file. Dropped without [`Store::close`], it leaves what was not acknowledged undone.
 #[derive(Debug)]
@@ -115,6 +123,11 @@ impl Store {
         })
     }
 
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// What was found and done when it was opened.
     pub fn opening(&self) -> &Opening {
         &self.opening
@@ -156,6 +169,21 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<Option<Entry>>, StoreError> {
         read::entries(&self.readers, identities, now).await
+    }
+
+    /// Where there are entries of that key, at most `most`, whatever they belong to.
+    pub async fn places_of(&self, key: &Key, most: u32) -> Result<Vec<Identity>, StoreError> {
+        read::places(&self.readers, key, most, Timestamp::now()).await
+    }
+
+    /// The first `most` keys of a category, in their order.
+    pub async fn keys(
+        &self,
+        source: &Source,
+        category: &Category,
+        most: u32,
+    ) -> Result<Vec<Key>, StoreError> {
+        read::keys(&self.readers, (source, category), most, Timestamp::now()).await
     }
 
     /// Deletes an entry, which stays in its history. The revision of the deletion, or `None` when
@@ -202,6 +230,30 @@ impl Store {
         read::versions(&self.readers, identity, before, limit).await
     }
 
+    /// Begins to read records, as all are now. Room for what is past its time is freed before, so that
+    /// it counts as gone.
+    pub async fn export(&self, filter: Filter, history: bool) -> Result<Exporter, StoreError> {
+        while self.sweep(SWEPT_AT_ONCE).await? > 0 {}
+        let reading = connection::open_to_read(&self.path, self.config.patience).await?;
+        Exporter::begin(reading, filter, history).await
+    }
+
+    /// Writes all records or, when one cannot be written, none. What is not known here keeps its
+    /// revisions, times and past.
+    pub async fn adopt_all(
+        &self,
+        records: Vec<Record>,
+        on_conflict: OnConflict,
+    ) -> Result<Adopted, StoreError> {
+        let job = AdoptAll {
+            records,
+            on_conflict,
+        };
+        let adopted = self.write(job).await;
+        self.look();
+        adopted
+    }
+
     /// Removes up to `most` entries past their time, which no read has seen since, and says how many.
     pub async fn sweep(&self, most: NonZeroU32) -> Result<u64, StoreError> {
         self.write(Sweep { most }).await
@@ -234,6 +286,16 @@ impl Store {
     /// Writes a copy of the file as it is now to `to`, where nothing may be. Writers go on.
     pub async fn back_up(&self, to: &Path) -> Result<(), StoreError> {
         backup::copy(&self.path, to, self.config.patience).await
+    }
+
+    /// Puts a copy of the backup `from` in the place of the file at `path`, and says what that is
+    /// called now, if there was one. [`StoreError::Busy`] while any process has it open.
+    pub async fn restore(
+        path: &Path,
+        from: &Path,
+        config: &StoreConfig,
+    ) -> Result<Option<PathBuf>, StoreError> {
+        backup::restore(path, from, config).await
     }
 
     /// What is wrong with the file, in SQLite's words; nothing when it is sound.

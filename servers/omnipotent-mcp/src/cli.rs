@@ -1,10 +1,11 @@
 //! The command line.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use mcp_audit::LineHash;
+use mcp_serve::config::Setting;
+use mcp_serve::program::ServeFlags;
 use toml::Value;
 
 /// An agent's hands on this machine: commands, files, processes and HTTP as MCP tools.
@@ -41,21 +42,8 @@ pub(crate) struct Overrides {
     #[arg(long, value_name = "DIR")]
     read_only_root: Vec<PathBuf>,
 
-    /// Serve streamable HTTP at /mcp on this address instead of stdio [http.listen]
-    #[arg(long, value_name = "ADDR")]
-    http: Option<SocketAddr>,
-
-    /// Serve HTTP without a bearer token; loopback only [http.auth]
-    #[arg(long)]
-    no_auth: bool,
-
-    /// Serve /metrics, /healthz and /readyz here [ops.listen]
-    #[arg(long, value_name = "ADDR")]
-    ops: Option<SocketAddr>,
-
-    /// Least level of the log: off, error, warn, info, debug, trace [log.level]
-    #[arg(long, value_name = "LEVEL")]
-    log: Option<String>,
+    #[command(flatten)]
+    serve: ServeFlags,
 }
 
 /// What else the program does.
@@ -123,7 +111,7 @@ Every key of the configuration can be set as OMNIPOTENT_<SECTION>__<KEY> too.";
 
 impl Overrides {
     /// The flags that were given, as configuration keys and values.
-    pub(crate) fn settings(&self) -> Vec<(&'static str, &'static str, Value)> {
+    pub(crate) fn settings(&self) -> Vec<Setting> {
         let mut settings = Vec::new();
         let root = |access: &str, path: &PathBuf| {
             let mut root = toml::Table::new();
@@ -143,18 +131,7 @@ impl Overrides {
         if !roots.is_empty() {
             settings.push(("--root", "files.roots", Value::Array(roots)));
         }
-        if let Some(address) = self.http {
-            settings.push(("--http", "http.listen", address.to_string().into()));
-        }
-        if self.no_auth {
-            settings.push(("--no-auth", "http.auth", false.into()));
-        }
-        if let Some(address) = self.ops {
-            settings.push(("--ops", "ops.listen", address.to_string().into()));
-        }
-        if let Some(level) = &self.log {
-            settings.push(("--log", "log.level", level.as_str().into()));
-        }
+        settings.extend(self.serve.settings());
         settings
     }
 }

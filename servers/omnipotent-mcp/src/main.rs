@@ -9,7 +9,6 @@ mod queries;
 mod record;
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -17,14 +16,11 @@ use anyhow::Context;
 use clap::Parser;
 use cli::{Cli, Command};
 use mcp_serve::MissingToken;
-use mcp_serve::config::{Loaded, Sources, load};
+use mcp_serve::config::{ConfigError, Loaded};
+use mcp_serve::program::{self, Configured, EX_CONFIG, show};
 use omnipotent_mcp::config::ENVIRONMENT_PREFIX;
-use omnipotent_mcp::own::default_configuration;
 use omnipotent_mcp::server::Start;
 use omnipotent_mcp::{Config, IDENTITY, Server, policy};
-
-/// Exit code for a configuration that cannot be used (sysexits.h, `EX_CONFIG`).
-const EX_CONFIG: u8 = 78;
 
 fn main() -> ExitCode {
     if std::env::args_os()
@@ -36,9 +32,12 @@ fn main() -> ExitCode {
     mcp_serve::give_back_large_blocks();
     mcp_serve::use_more_descriptors();
     let cli = Cli::parse();
-    let (loaded, config_file) = match configure(&cli) {
+    let Configured {
+        loaded,
+        file: config_file,
+    } = match configure(&cli) {
         Ok(configured) => configured,
-        Err(error) => return fail(&error, EX_CONFIG),
+        Err(error) => return fail(&error.into(), EX_CONFIG),
     };
     if cli.print_config {
         return match print(&loaded, config_file) {
@@ -64,7 +63,7 @@ fn main() -> ExitCode {
 fn print(loaded: &Loaded<Config>, config_file: Option<PathBuf>) -> anyhow::Result<()> {
     let start = surroundings(config_file, MissingToken::Leave)?;
     let version = policy::version(&loaded.config, &start);
-    show(&format!("# policy {version}\n{}", loaded.print()))
+    show(&format!("# policy {version}\n{}", loaded.print())).context("cannot print")
 }
 
 /// A current-thread runtime: one thread answers cheap calls three times faster than a pool does
@@ -100,7 +99,7 @@ fn serve(cli: &Cli, config: Config, config_file: Option<PathBuf>) -> anyhow::Res
         }
         let (cli, started_with) = (cli.clone(), config_file);
         let load = move || {
-            let (loaded, file) = configure(&cli)?;
+            let Configured { loaded, file } = configure(&cli)?;
             // A default file that is gone would put the defaults in force.
             if let Some(gone) = started_with.as_deref().filter(|_| file.is_none()) {
                 return Err(format!("{} is gone", gone.display()).into());
@@ -128,48 +127,10 @@ async fn answer(command: &Command, server: &Server, config: &Config) -> anyhow::
     }
 }
 
-fn configure(cli: &Cli) -> anyhow::Result<(Loaded<Config>, Option<PathBuf>)> {
-    let mut environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
-    let named = |name: &str| {
-        environment
-            .iter()
-            .find(|(key, value)| key == name && !value.is_empty())
-            .map(|(_, value)| value)
-    };
-    let explicit = cli
-        .config
-        .clone()
-        .or_else(|| named("OMNIPOTENT_CONFIG").map(PathBuf::from));
-    let file = match explicit {
-        Some(path) => {
-            let text = std::fs::read_to_string(&path);
-            let text = text.with_context(|| format!("cannot read {}", path.display()))?;
-            Some((path.display().to_string(), text))
-        }
-        None => default_file(&environment)?,
-    };
-    environment.retain(|(name, _)| name != "OMNIPOTENT_CONFIG");
-    let flags = cli.overrides.settings();
-    let path = file.as_ref().map(|(path, _)| PathBuf::from(path));
-    let loaded = load(&Sources {
-        file,
-        prefix: ENVIRONMENT_PREFIX,
-        environment,
-        flags,
-    })?;
-    Ok((loaded, path))
-}
-
-/// The configuration file that is read when none is named, if it exists.
-fn default_file(environment: &[(OsString, OsString)]) -> anyhow::Result<Option<(String, String)>> {
-    let Some(path) = default_configuration(environment) else {
-        return Ok(None);
-    };
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(Some((path.display().to_string(), text))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
-    }
+fn configure(cli: &Cli) -> Result<Configured<Config>, ConfigError> {
+    let (named, flags) = (cli.config.as_deref(), cli.overrides.settings());
+    let environment = std::env::vars_os().collect();
+    program::configure(IDENTITY.name, ENVIRONMENT_PREFIX, named, environment, flags)
 }
 
 fn surroundings(
@@ -185,21 +146,6 @@ fn surroundings(
     })
 }
 
-/// Prints what was asked for instead of serving; a reader may stop early, as `head` does.
-fn show(text: &str) -> anyhow::Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(error).context("cannot print")
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "the program ends here, with its reason"
-)]
 fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
-    eprintln!("{}: {error:#}", IDENTITY.name);
-    ExitCode::from(code)
+    program::fail(IDENTITY.name, error, code)
 }

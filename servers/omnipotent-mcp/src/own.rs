@@ -1,6 +1,5 @@
 //! The server's own files, which no call may reach, whatever the roots are.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use mcp_security::paths::{ProtectedPath, Protection, every_name};
@@ -56,46 +55,9 @@ impl OwnFiles {
     }
 }
 
-/// The configuration file that is read when none is named, whether or not it exists: in
-/// `$XDG_CONFIG_HOME`, or `.config` in `$HOME` (XDG Base Directory Specification).
-pub fn default_configuration(environment: &[(OsString, OsString)]) -> Option<PathBuf> {
-    let named = |name: &str| {
-        let found = environment.iter().find(|(key, _)| key == name);
-        found.map(|(_, value)| Path::new(value))
-    };
-    let directory = named("XDG_CONFIG_HOME")
-        .filter(|path| path.is_absolute())
-        .map(Path::to_owned)
-        .or_else(|| {
-            let home = named("HOME").filter(|home| !home.as_os_str().is_empty());
-            Some(home?.join(".config"))
-        });
-    Some(directory?.join(IDENTITY.name).join("config.toml"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_default_file_is_where_the_environment_says() {
-        let check = |variables: &[(&str, &str)], expect: Option<&str>| {
-            let variables: Vec<(OsString, OsString)> = variables
-                .iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect();
-            let expect = expect.map(PathBuf::from);
-            assert_eq!(default_configuration(&variables), expect, "{variables:?}");
-        };
-        let home = ("HOME", "/h");
-        let usual = Some("/h/.config/omnipotent-mcp/config.toml");
-        check(&[home], usual);
-        check(&[home, ("XDG_CONFIG_HOME", "relative")], usual);
-        check(&[home, ("XDG_CONFIG_HOME", "")], usual);
-        let elsewhere = Some("/x/omnipotent-mcp/config.toml");
-        check(&[home, ("XDG_CONFIG_HOME", "/x")], elsewhere);
-        check(&[("HOME", "")], None);
-    }
 
     #[test]
     fn a_file_that_does_not_exist_has_rules_too() {

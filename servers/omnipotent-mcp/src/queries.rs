@@ -5,11 +5,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use mcp_serve::program::show;
 use omnipotent_mcp::config::ENVIRONMENT_PREFIX;
 use omnipotent_mcp::explain::{Question, explain};
 use omnipotent_mcp::{Config, Server};
-
-use crate::show;
 
 /// Largest call that is read, in bytes: the largest message a server takes by default.
 const LARGEST_CALL: u64 = 16 * 1024 * 1024;

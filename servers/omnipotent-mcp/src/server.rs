@@ -14,6 +14,7 @@ use mcp_security::commands::CommandsConfigError;
 use mcp_security::names::NameListError;
 use mcp_security::paths::RootsError;
 use mcp_security::redaction::{Redactor, Secret, secrets_in_environment};
+use mcp_serve::program::default_configuration;
 use mcp_serve::{Access, Identity, MissingToken, Reloading, ServeConfig, ServeError, Stop};
 use mcp_toolcall::{Pipeline, Sanitiser, reply_cache};
 
@@ -22,7 +23,7 @@ use crate::announcer::Announcer;
 use crate::doctor::{self, Diagnosis};
 use crate::enclosure::Enclosure;
 use crate::host::Host;
-use crate::own::{OwnFiles, default_configuration};
+use crate::own::OwnFiles;
 use crate::policy::{Lasting, Load, Made, Renewal, Sections, Standing};
 
 /// What the server says of itself.
@@ -220,7 +221,7 @@ pub(crate) async fn confinement(
 
 /// The files that decide what the server does and hold what it did, with their directories.
 fn own_files(start: &Start, access: &Access, audit: [Option<PathBuf>; 2]) -> OwnFiles {
-    let usual_file = default_configuration(&start.environment);
+    let usual_file = default_configuration(IDENTITY.name, &start.environment);
     let [audit_file, audit_directory] = audit;
     OwnFiles::new(
         &[

@@ -18,6 +18,7 @@ use mcp_security::environment::{EnvironmentPolicy, EnvironmentSnapshot};
 use mcp_security::paths::Roots;
 use mcp_security::processes::ProcessPolicy;
 use mcp_toolcall::Catalog;
+use mcp_toolcall::operations::{ClearCache, GetMetrics, HealthCheck};
 
 use crate::enclosure::Enclosure;
 use crate::policy::Lasting;
@@ -31,9 +32,7 @@ use machine::kill_process::KillProcess;
 use machine::list_processes::ListProcesses;
 use machine::system_info::SystemInfo;
 use operations::Caches;
-use operations::clear_cache::ClearCache;
-use operations::get_metrics::GetMetrics;
-use operations::health_check::HealthCheck;
+use operations::health::MachineChecks;
 use text::analyze_text::AnalyzeText;
 use web::http_request_secure::HttpRequestSecure;
 use web::scrape_webpage_secure::{ScrapeConfig, ScrapeWebpageSecure};
@@ -124,18 +123,21 @@ pub(crate) fn catalog(parts: Parts<'_>) -> Catalog {
         .with(WriteFileSecure { roots })
 }
 
-fn health_check(parts: &Parts<'_>, caches: &Caches) -> HealthCheck {
+fn health_check(parts: &Parts<'_>, caches: &Caches) -> HealthCheck<MachineChecks, Caches> {
     let lasting = parts.lasting;
     HealthCheck {
-        host: lasting.host.clone(),
-        runner: parts.runner.clone(),
-        enclosure: parts.enclosure.clone(),
-        roots: parts.roots.clone(),
+        checks: MachineChecks {
+            host: lasting.host.clone(),
+            runner: parts.runner.clone(),
+            enclosure: parts.enclosure.clone(),
+            roots: parts.roots.clone(),
+            audit: lasting.audit.clone(),
+            policy: Arc::clone(&parts.policy),
+            standing: lasting.standing.clone(),
+        },
         caches: caches.clone(),
         recorder: lasting.recorder.clone(),
-        audit: lasting.audit.clone(),
+        version: env!("CARGO_PKG_VERSION"),
         started: lasting.started,
-        policy: Arc::clone(&parts.policy),
-        standing: lasting.standing.clone(),
     }
 }

@@ -337,3 +337,35 @@ fn a_failed_replacement_leaves_no_temporary_file() {
     ));
     assert_eq!(desk.content("other"), b"");
 }
+
+#[test]
+fn pieces_become_one_file_or_nothing() {
+    let desk = Desk::new();
+    let fill = |name: &str, replace, pieces: &[&[u8]], interrupt: &Interrupt| {
+        let target = desk.roots.confine_target(name).unwrap();
+        let pieces: Vec<Vec<u8>> = pieces.iter().map(|piece| piece.to_vec()).collect();
+        target.fill_from(replace, pieces, interrupt)
+    };
+    let going = Interrupt::default();
+    assert_eq!(fill("new", false, &[b"one ", b"two"], &going).unwrap(), 7);
+    assert_eq!(desk.content("new"), b"one two");
+    let taken = fill("new", false, &[b"x"], &going);
+    assert!(matches!(taken, Err(FileError::Exists { .. })), "{taken:?}");
+    assert_eq!(desk.content("new"), b"one two");
+    fill("new", true, &[b"three"], &going).unwrap();
+    assert_eq!(desk.content("new"), b"three");
+
+    let large = fill("new", true, &[&[0; 600], &[0; 600]], &going);
+    assert!(
+        matches!(large, Err(FileError::TooLarge { limit: 1000, .. })),
+        "{large:?}"
+    );
+    let stopped = Interrupt::default();
+    drop(stopped.on_drop());
+    let stopped = fill("new", true, &[], &stopped);
+    assert!(
+        matches!(stopped, Err(FileError::Interrupted)),
+        "{stopped:?}"
+    );
+    assert_eq!(desk.content("new"), b"three");
+}

@@ -212,7 +212,7 @@ fn new_draft<'a>(
 }
 
 /// Creates `names` below `ancestor`, each in the handle of the one before; links are not followed.
-fn make_directories(
+pub(super) fn make_directories(
     ancestor: OwnedFd,
     names: &[OsString],
     path: &str,
@@ -306,6 +306,6 @@ fn size_of(file: &File, path: &str) -> Result<u64, FileError> {
     Ok(u64::try_from(stat.st_size).unwrap_or(0))
 }
 
-fn length<T>(items: &[T]) -> u64 {
+pub(super) fn length<T>(items: &[T]) -> u64 {
     u64::try_from(items.len()).unwrap_or(u64::MAX)
 }

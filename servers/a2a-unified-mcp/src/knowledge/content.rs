@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
@@ -18,9 +19,10 @@ pub const MAX_TAGS: usize = 32;
 
 /// The text that is remembered: at most 1 MiB of UTF-8 without U+0000, where SQLite's text
 /// functions would end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
-pub struct Value(String);
+#[schemars(inline)]
+pub struct Value(#[schemars(length(max = 1_048_576))] String);
 
 impl Value {
     /// The text.
@@ -55,14 +57,20 @@ impl From<Value> for String {
 }
 
 /// A JSON object about an entry: at most 64 KiB, 16 levels deep.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Map<String, serde_json::Value>")]
+#[schemars(inline)]
 pub struct Metadata(Map<String, serde_json::Value>);
 
 impl Metadata {
     /// The members of the object.
     pub fn members(&self) -> &Map<String, serde_json::Value> {
         &self.0
+    }
+
+    /// The members of the object.
+    pub fn into_members(self) -> Map<String, serde_json::Value> {
+        self.0
     }
 
     pub(crate) fn stored(members: Map<String, serde_json::Value>) -> Self {
@@ -101,9 +109,10 @@ fn depth(value: &serde_json::Value) -> usize {
 }
 
 /// Labels of an entry: at most 32, each once, sorted.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "BTreeSet<Tag>")]
-pub struct Tags(BTreeSet<Tag>);
+#[schemars(inline)]
+pub struct Tags(#[schemars(length(max = 32))] BTreeSet<Tag>);
 
 impl Tags {
     /// The labels, sorted.

@@ -3,12 +3,15 @@
 use std::fmt;
 use std::num::NonZeroU32;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Category, Invalid, Key, Metadata, Source, Tags, Timestamp, Value};
 
 /// Which entry: there is one for each source, category and key.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub struct Identity {
     /// Who said it.
     #[serde(default)]
@@ -28,14 +31,27 @@ impl fmt::Display for Identity {
 
 /// How often an entry has changed: 1 when it is first written, one more with each write and each
 /// deletion, never the same again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
+#[schemars(inline)]
 pub struct Revision(NonZeroU32);
 
 impl Revision {
+    /// That of an entry that was never written before.
+    pub const FIRST: Self = Self(NonZeroU32::MIN);
+
     /// The number.
     pub fn get(self) -> u32 {
         self.0.get()
+    }
+}
+
+impl Revision {
+    /// The one after it; `None` after the last that there can be.
+    pub fn next(self) -> Option<Self> {
+        self.0.checked_add(1).map(Self)
     }
 }
 
@@ -95,7 +111,7 @@ impl Draft {
 }
 
 /// What is known.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Entry {
     /// A number that no other entry of the file has or had.
     pub id: i64,
@@ -119,7 +135,8 @@ pub struct Entry {
 }
 
 /// What an entry said from one write to the next.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Version {
     /// Its number.
     pub revision: Revision,

@@ -1,8 +1,10 @@
 //! The short texts that entries are found by.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::Invalid;
@@ -63,6 +65,20 @@ macro_rules! name {
 
             fn from_str(text: &str) -> Result<Self, Invalid> {
                 text.to_owned().try_into()
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "minLength": 1, "maxLength": Self::MAX_CHARS })
             }
         }
 

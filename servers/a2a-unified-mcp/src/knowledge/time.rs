@@ -1,9 +1,11 @@
 //! Points in time, as they are stored.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::Invalid;
@@ -33,6 +35,12 @@ impl Timestamp {
         self.0
     }
 
+    /// The time `age` earlier, at the earliest 1970.
+    #[must_use]
+    pub fn before(self, age: Duration) -> Self {
+        Self(self.0.saturating_sub(clamped(age.as_millis())).max(0))
+    }
+
     /// The time `wait` later, at most the end of the year 9999.
     #[must_use]
     pub fn after(self, wait: Duration) -> Self {
@@ -42,6 +50,20 @@ impl Timestamp {
 
 fn clamped(millis: u128) -> i64 {
     i64::try_from(millis).unwrap_or(LAST).min(LAST)
+}
+
+impl JsonSchema for Timestamp {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date-time" })
+    }
 }
 
 impl fmt::Display for Timestamp {

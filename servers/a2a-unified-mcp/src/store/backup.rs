@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::time::Duration;
 
-use super::{Depth, StoreError, connection, file, schema};
+use super::{Depth, StoreConfig, StoreError, connection, file, schema};
 use crate::knowledge::Timestamp;
 
 /// A file that is being filled; gone when it has not got its name by the end.
@@ -25,6 +25,31 @@ pub(super) async fn copy(path: &Path, to: &Path, patience: Duration) -> Result<(
     let partial = Partial(name);
     fill(path, &partial.0, patience).await?;
     file::put_in_place(&partial.0, to)
+}
+
+/// Puts a copy of the backup `from` in the place of `path`, which no process may have open, and says
+/// what the file that was there is called now.
+pub(super) async fn restore(
+    path: &Path,
+    from: &Path,
+    config: &StoreConfig,
+) -> Result<Option<PathBuf>, StoreError> {
+    file::look_only(from)?;
+    schema::judge(from, config).await?;
+    let aside = file::beside(path, &format!(".{}.before", Timestamp::now().as_millis()));
+    let partial = Partial(file::beside(path, &format!(".{}.partial", process::id())));
+    file::make_private(&partial.0)?;
+    fill(from, &partial.0, config.patience).await?;
+    if file::is_there(path) {
+        let mut alone = connection::open_to_write(path, config).await?;
+        // Only possible when nobody else has it open; what the log holds is in the file then.
+        connection::execute_patiently(&mut alone, "PRAGMA journal_mode = DELETE", Duration::ZERO)
+            .await?;
+        connection::begin(&mut alone, Duration::ZERO).await?;
+        file::put_in_place(path, &aside)?;
+    }
+    file::put_in_place(&partial.0, path)?;
+    Ok(file::is_there(&aside).then_some(aside))
 }
 
 async fn fill(path: &Path, partial: &Path, patience: Duration) -> Result<(), StoreError> {

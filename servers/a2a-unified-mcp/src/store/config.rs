@@ -3,11 +3,12 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteSynchronous;
 
 /// How the file is used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreConfig {
     /// What an acknowledged write survives. Default `full`.
@@ -16,6 +17,7 @@ pub struct StoreConfig {
     pub readers: NonZeroU32,
     /// How long other processes may keep the file locked before an operation fails. Default 30 s.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
     pub patience: Duration,
     /// Writes that may wait; callers of more wait for a place. Default 1024.
     pub queue: NonZeroUsize,
@@ -36,7 +38,7 @@ impl Default for StoreConfig {
 }
 
 /// What an acknowledged write survives (`PRAGMA synchronous`, in WAL mode).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Synchronous {
     /// The end of the process, not that of the machine: the disk is waited for at checkpoints only.

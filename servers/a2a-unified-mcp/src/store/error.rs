@@ -22,6 +22,9 @@ pub enum StoreError {
         /// Why.
         source: Box<StoreError>,
     },
+    /// Revisions of an imported entry that do not grow.
+    #[error("the revisions of the history do not grow")]
+    Disordered,
     /// A cursor that is not one, or that of another list.
     #[error("the cursor does not belong to this list: begin again without one")]
     Cursor,
@@ -31,6 +34,9 @@ pub enum StoreError {
     /// The disk is full, or the user's share of it.
     #[error("there is no room on the disk")]
     Full,
+    /// The file, or the disk it is on, cannot be written.
+    #[error("the file cannot be written")]
+    ReadOnly,
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
@@ -107,6 +113,7 @@ impl From<sqlx::Error> for StoreError {
                 reason: error.to_string(),
             },
             Some(code::FULL) => Self::Full,
+            Some(code::READ_ONLY) => Self::ReadOnly,
             _ => Self::Database(error),
         }
     }
@@ -115,19 +122,20 @@ impl From<sqlx::Error> for StoreError {
 impl StoreError {
     /// Whether a connection that only reads cannot do it.
     pub(super) fn needs_writing(&self) -> bool {
-        matches!(self, Self::Database(error) if primary(error) == Some(code::READ_ONLY))
+        matches!(self, Self::ReadOnly)
     }
 
     /// Whether the reason lies in this one write, so that others of its transaction may stand.
     pub(super) fn is_own(&self) -> bool {
         match self {
-            Self::Conflict { .. } | Self::Cursor => true,
+            Self::Conflict { .. } | Self::Cursor | Self::Disordered => true,
             Self::Item { source, .. } => source.is_own(),
             Self::Database(error) => {
                 matches!(primary(error), Some(code::TOO_BIG | code::CONSTRAINT))
             }
             Self::Busy
             | Self::Full
+            | Self::ReadOnly
             | Self::Closed
             | Self::Damaged { .. }
             | Self::Newer { .. }

@@ -60,6 +60,16 @@ pub(super) fn look(path: &Path) -> Result<Found, StoreError> {
     Ok(Found { log_left })
 }
 
+/// Judges the header of a file that must be there.
+pub(super) fn look_only(path: &Path) -> Result<(), StoreError> {
+    judge(path, is_log_left(path))
+}
+
+/// Whether there is anything at that path.
+pub(super) fn is_there(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
 /// Whether what was written lies in a log or a journal beside the file.
 pub(super) fn is_log_left(path: &Path) -> bool {
     ["-wal", "-journal"]

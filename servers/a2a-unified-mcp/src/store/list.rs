@@ -60,8 +60,9 @@ impl Cursor {
         &self.0
     }
 
-    fn before(id: i64, filter: &Filter) -> Result<Self, StoreError> {
-        Ok(Self(format!("{id:x}-{}", filter.fingerprint()?)))
+    /// Behind an entry of the list of that filter.
+    pub fn behind(entry: &Entry, filter: &Filter) -> Result<Self, StoreError> {
+        Ok(Self(format!("{:x}-{}", entry.id, filter.fingerprint()?)))
     }
 
     /// The entry it stands behind.
@@ -159,9 +160,7 @@ pub(super) async fn page(
     let (entries, more) = entries(&mut transaction, filter, before, limit, now).await?;
     transaction.rollback().await?;
     let last = entries.last().filter(|_| more);
-    let next = last
-        .map(|last| Cursor::before(last.id, filter))
-        .transpose()?;
+    let next = last.map(|last| Cursor::behind(last, filter)).transpose()?;
     Ok(Page {
         entries,
         next,

@@ -8,7 +8,9 @@ use sqlx::{QueryBuilder, SqlitePool};
 
 use super::StoreError;
 use super::row::{self, COLUMNS};
-use crate::knowledge::{Category, Change, Entry, Identity, Revision, Source, Timestamp, Version};
+use crate::knowledge::{
+    Category, Change, Entry, Identity, Key, Revision, Source, Timestamp, Version,
+};
 
 /// Groups that [`Stats::groups`] names at most.
 const MOST_GROUPS: i64 = 1000;
@@ -81,6 +83,47 @@ pub(super) async fn entries(
         .iter()
         .map(|identity| found.get(identity).cloned())
         .collect())
+}
+
+/// Where there are entries of that key, whatever they belong to.
+pub(super) async fn places(
+    pool: &SqlitePool,
+    key: &Key,
+    most: u32,
+    now: Timestamp,
+) -> Result<Vec<Identity>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT source, category, key FROM knowledge
+        WHERE key = ?1 AND (expires_at IS NULL OR expires_at > ?2)
+        ORDER BY source, category LIMIT ?3",
+    )
+    .bind(key.as_str())
+    .bind(now.as_millis())
+    .bind(most)
+    .fetch_all(pool)
+    .await?;
+    rows.iter().map(row::identity).collect()
+}
+
+/// The keys of a category.
+pub(super) async fn keys(
+    pool: &SqlitePool,
+    (source, category): (&Source, &Category),
+    most: u32,
+    now: Timestamp,
+) -> Result<Vec<Key>, StoreError> {
+    let keys: Vec<String> = sqlx::query_scalar(
+        "SELECT key FROM knowledge
+        WHERE source = ?1 AND category = ?2 AND (expires_at IS NULL OR expires_at > ?3)
+        ORDER BY key LIMIT ?4",
+    )
+    .bind(source.as_str())
+    .bind(category.as_str())
+    .bind(now.as_millis())
+    .bind(most)
+    .fetch_all(pool)
+    .await?;
+    Ok(keys.into_iter().map(Key::stored).collect())
 }
 
 const VERSIONS: &str = "

@@ -48,7 +48,7 @@ pub(super) fn change(row: &SqliteRow) -> Result<Change, StoreError> {
     })
 }
 
-fn identity(row: &SqliteRow) -> Result<Identity, StoreError> {
+pub(super) fn identity(row: &SqliteRow) -> Result<Identity, StoreError> {
     Ok(Identity {
         source: Source::stored(row.try_get("source")?),
         category: Category::stored(row.try_get("category")?),

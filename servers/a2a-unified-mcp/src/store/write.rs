@@ -71,7 +71,7 @@ const UPSERT: &str = "
     WHERE ?9 IS NULL OR revision = ?9
     RETURNING id, revision, revision = first_revision";
 
-async fn put(
+pub(super) async fn put(
     connection: &mut SqliteConnection,
     draft: &Draft,
     now: Timestamp,
@@ -101,7 +101,7 @@ async fn put(
     })
 }
 
-fn json(part: &impl serde::Serialize) -> Result<String, StoreError> {
+pub(super) fn json(part: &impl serde::Serialize) -> Result<String, StoreError> {
     serde_json::to_string(part)
         .map_err(|error| StoreError::Database(sqlx::Error::Encode(error.into())))
 }
@@ -136,7 +136,7 @@ async fn current(
 }
 
 /// An entry past its time is gone for writers too, though nothing has swept it yet.
-async fn expire(
+pub(super) async fn expire(
     connection: &mut SqliteConnection,
     identity: &Identity,
     now: Timestamp,

@@ -1,15 +1,14 @@
-//! Tools about the server itself.
+//! What the tools about the server itself look at here.
 
-pub mod clear_cache;
-pub mod get_metrics;
-pub mod health_check;
+pub mod health;
 
 use std::sync::Arc;
 
-use mcp_cache::{Cache, CacheStats};
+use mcp_cache::Cache;
 use mcp_toolcall::ReplyCache;
+use mcp_toolcall::operations::{self, CacheReport};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::tools::web::page::Page;
 
@@ -26,41 +25,42 @@ pub struct Caches {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct CachesReport {
     /// Replies of reading tools.
-    pub replies: CacheReport,
+    replies: CacheReport,
     /// Web pages.
-    pub pages: CacheReport,
+    pages: CacheReport,
 }
 
-/// How full a cache is and how often it helped.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct CacheReport {
-    /// Entries held.
-    pub entries: u64,
-    /// Bytes they take.
-    pub bytes: u64,
-    /// Lookups that found something.
-    pub hits: u64,
-    /// Lookups that found nothing.
-    pub misses: u64,
+/// Which caches to clear.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// All of them.
+    #[default]
+    All,
+    /// Replies of reading tools.
+    Replies,
+    /// Web pages.
+    Pages,
 }
 
-impl From<CacheStats> for CacheReport {
-    fn from(stats: CacheStats) -> Self {
-        Self {
-            entries: stats.entries,
-            bytes: stats.bytes,
-            hits: stats.hits,
-            misses: stats.misses,
-        }
-    }
-}
+impl operations::Caches for Caches {
+    type Scope = Scope;
+    type Report = CachesReport;
+    const SUMMARY: &'static str = "Forgets cached replies (system_info, list_processes) and cached \
+        web pages, so that the next call looks again. `scope` limits it to one of them.";
 
-impl Caches {
-    /// How full they are.
-    pub fn report(&self) -> CachesReport {
+    fn report(&self) -> CachesReport {
         CachesReport {
             replies: self.replies.stats().into(),
             pages: self.pages.stats().into(),
+        }
+    }
+
+    async fn clear(&self, scope: Scope) -> u64 {
+        match scope {
+            Scope::All => self.replies.clear().await + self.pages.clear().await,
+            Scope::Replies => self.replies.clear().await,
+            Scope::Pages => self.pages.clear().await,
         }
     }
 }

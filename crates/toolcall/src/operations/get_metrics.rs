@@ -7,29 +7,24 @@ use mcp_metrics::names::{
     ADMISSIONS, EGRESS_BREAKERS, EGRESS_BYTES, EGRESS_DURATION, SECURITY_BLOCKS,
 };
 use mcp_metrics::{CallStats, Exposition, Recorder};
-use mcp_toolcall::{Caching, Call, Effects, Tool, ToolError, ToolSpec};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::{Caches, CachesReport};
+use super::{Caches, NoArgs};
+use crate::{Caching, Call, Effects, Tool, ToolError, ToolSpec};
 
 /// The server's own numbers.
 #[derive(Debug)]
-pub struct GetMetrics {
+pub struct GetMetrics<C> {
     /// Where the numbers are.
     pub recorder: Recorder,
     /// The caches.
-    pub caches: Caches,
+    pub caches: C,
 }
-
-/// No arguments.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Args {}
 
 /// What was counted since the server started; the same numbers as at `/metrics`.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Reply {
+pub struct Reply<R> {
     /// Calls by tool; a tool that was never called is missing.
     tools: BTreeMap<String, ToolNumbers>,
     /// Calls that the policy refused, by error code.
@@ -37,7 +32,7 @@ pub struct Reply {
     /// Calls that the policy refused.
     total_blocks: u64,
     /// The caches.
-    cache: CachesReport,
+    cache: R,
     /// Outgoing HTTP.
     http: HttpNumbers,
     /// Arriving calls, by decision: admitted, `rate_limited`, saturated.
@@ -46,7 +41,7 @@ pub struct Reply {
 
 /// What one tool did.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct ToolNumbers {
+pub(crate) struct ToolNumbers {
     /// Calls that ended.
     calls: u64,
     /// Calls that ended with an error.
@@ -63,7 +58,7 @@ pub struct ToolNumbers {
 
 /// Outgoing HTTP.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct HttpNumbers {
+pub(crate) struct HttpNumbers {
     /// Requests by outcome.
     requests: BTreeMap<String, u64>,
     /// Bytes of bodies received, after decompression.
@@ -74,7 +69,7 @@ pub struct HttpNumbers {
 
 impl HttpNumbers {
     /// Reads them from an exposition.
-    pub fn read(numbers: &Exposition) -> Self {
+    pub(crate) fn read(numbers: &Exposition) -> Self {
         Self {
             requests: numbers.totals_by(&format!("{EGRESS_DURATION}_count"), "outcome"),
             received_bytes: numbers.total(EGRESS_BYTES),
@@ -97,7 +92,7 @@ impl From<CallStats> for ToolNumbers {
     }
 }
 
-impl Tool for GetMetrics {
+impl<C: Caches> Tool for GetMetrics<C> {
     const SPEC: ToolSpec = ToolSpec {
         name: "get_metrics",
         title: "Server metrics",
@@ -107,15 +102,15 @@ impl Tool for GetMetrics {
         caching: Caching::None,
         deadline: Duration::from_secs(5),
     };
-    type Args = Args;
+    type Args = NoArgs;
     type Plan = ();
-    type Reply = Reply;
+    type Reply = Reply<C::Report>;
 
-    async fn vet(&self, _: Args, _: &Call) -> Result<(), ToolError> {
+    async fn vet(&self, _: NoArgs, _: &Call) -> Result<(), ToolError> {
         Ok(())
     }
 
-    async fn run(&self, (): (), _: &Call) -> Result<Reply, ToolError> {
+    async fn run(&self, (): (), _: &Call) -> Result<Self::Reply, ToolError> {
         let cache = self.caches.report();
         let numbers = Exposition::parse(&self.recorder.render());
         let security_blocks = numbers.totals_by(SECURITY_BLOCKS, "reason");

@@ -1,0 +1,84 @@
+//! What is remembered in memory, in three tiers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mcp_cache::{Cache, CacheConfig};
+use mcp_toolcall::ToolError;
+use mcp_toolcall::operations::{self, CacheReport};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::store::{ChangeToken, Stats, Store, StoreError};
+use crate::tools::explain;
+
+/// How long statistics are remembered, if nothing changes.
+const SHORT: Duration = Duration::from_mins(1);
+
+/// The caches of the server. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Caches {
+    /// Statistics, by how far the file had come.
+    stats: Cache<ChangeToken, Arc<Stats>>,
+}
+
+/// How full the caches are and how often they helped.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct CachesReport {
+    /// Statistics; kept for 60 s.
+    short: CacheReport,
+}
+
+/// Which caches to clear.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// All of them.
+    #[default]
+    All,
+    /// Statistics.
+    Short,
+}
+
+impl Caches {
+    /// Empty caches, each within the bound.
+    pub fn build(config: &CacheConfig) -> Self {
+        let weigh = |stats: &Arc<Stats>| size_of::<Stats>() + stats.groups.len() * 128;
+        Self {
+            stats: Cache::build("stats", config, weigh),
+        }
+    }
+
+    /// The statistics of the file as it is now.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn stats(&self, store: &Store) -> Result<Arc<Stats>, ToolError> {
+        let token = store.token().await.map_err(|error| explain(&error))?;
+        let work = async {
+            let stats = store.stats().await;
+            stats.map(Arc::new).map_err(Arc::<StoreError>::new)
+        };
+        let stats = self.stats.get_or_run(token, SHORT, work).await;
+        stats.map_err(|error| explain(&*error))
+    }
+}
+
+impl operations::Caches for Caches {
+    type Scope = Scope;
+    type Report = CachesReport;
+    const SUMMARY: &'static str = "Forgets what is cached, so that the next call looks again. What is \
+        remembered in the store is not touched. `scope` limits it to one tier.";
+
+    fn report(&self) -> CachesReport {
+        CachesReport {
+            short: self.stats.stats().into(),
+        }
+    }
+
+    async fn clear(&self, scope: Scope) -> u64 {
+        match scope {
+            Scope::All | Scope::Short => self.stats.clear().await,
+        }
+    }
+}

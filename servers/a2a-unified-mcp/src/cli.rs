@@ -1,0 +1,84 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use mcp_serve::config::Setting;
+use mcp_serve::program::ServeFlags;
+
+/// Shared, durable memory for many agents: remember, search and recall as MCP tools.
+#[derive(Debug, Clone, Parser)]
+#[command(version, about, after_help = EXAMPLES, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) overrides: Overrides,
+
+    /// Read this file [default: ~/.config/a2a-unified-mcp/config.toml, if it exists]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Print the effective configuration and where each value comes from, and exit
+    #[arg(long)]
+    pub(crate) print_config: bool,
+
+    /// Check the configuration and the file, and exit
+    #[arg(long)]
+    pub(crate) check: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// Flags that stand for configuration keys.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Overrides {
+    /// Keep everything in this directory [data.directory]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    serve: ServeFlags,
+}
+
+/// What else the program does.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Command {
+    /// Write a copy of the file as it is now, while it is in use
+    Backup {
+        /// Where to; nothing may be there
+        file: PathBuf,
+    },
+    /// Put a backup in the place of the file, which is kept beside it; no server may be running
+    Restore {
+        /// The backup
+        file: PathBuf,
+    },
+    /// Look over the file and its indexes; fails when something is wrong
+    Doctor {
+        /// Make the full-text index anew from the entries first
+        #[arg(long)]
+        repair: bool,
+    },
+    /// Print the tools, configuration keys and metrics as JSON
+    Reference,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  a2a-unified-mcp                                 serve the user's memory on stdio
+  a2a-unified-mcp --http 127.0.0.1:8932           serve HTTP, with a token and metrics
+  claude mcp add a2a-unified -- a2a-unified-mcp
+  a2a-unified-mcp backup ~/memory.db              a copy, made while others write
+
+Every key of the configuration can be set as A2A_<SECTION>__<KEY> too.";
+
+impl Overrides {
+    /// The flags that were given, as configuration keys and values.
+    pub(crate) fn settings(&self) -> Vec<Setting> {
+        let directory = self.data_dir.as_ref().map(|path| {
+            let path = path.to_string_lossy().into_owned();
+            ("--data-dir", "data.directory", path.into())
+        });
+        directory.into_iter().chain(self.serve.settings()).collect()
+    }
+}

@@ -1,0 +1,93 @@
+//! Sub-commands that work on the file instead of serving it.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use a2a_unified_mcp::config::ENVIRONMENT_PREFIX;
+use a2a_unified_mcp::server::Start;
+use a2a_unified_mcp::store::{Depth, Store};
+use a2a_unified_mcp::{Config, IDENTITY, Server};
+use anyhow::Context;
+use mcp_serve::program::show;
+
+/// Writes a copy of the file.
+pub(crate) async fn back_up(file: &Path, to: &Path, config: &Config) -> anyhow::Result<ExitCode> {
+    let store = open(file, config).await?;
+    let copied = store.back_up(to).await;
+    store.close().await;
+    copied?;
+    show(&format!("{} holds what was remembered\n", to.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Puts a backup in the place of the file.
+pub(crate) async fn restore(file: &Path, from: &Path, config: &Config) -> anyhow::Result<ExitCode> {
+    let restored = Store::restore(file, from, &config.store).await;
+    let aside = restored.with_context(|| format!("nothing changed in {}", file.display()))?;
+    let mut text = format!("{} is restored\n", file.display());
+    if let Some(aside) = aside {
+        text.push_str(&format!("what was there is {} now\n", aside.display()));
+    }
+    show(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Looks over the file; an error when something is wrong.
+pub(crate) async fn diagnose(
+    file: &Path,
+    config: &Config,
+    repair: bool,
+) -> anyhow::Result<ExitCode> {
+    let store = open(file, config).await?;
+    if repair {
+        store.rebuild_index().await?;
+        show("the full-text index was made anew\n")?;
+    }
+    let wrong = store.check(Depth::Indexes).await?;
+    let stats = store.stats().await?;
+    store.close().await;
+    let file = file.display();
+    let (entries, history) = (stats.entries, stats.history);
+    show(&format!(
+        "{file}: {entries} entries, {history} earlier revisions\n"
+    ))?;
+    for line in &wrong {
+        show(&format!("wrong: {line}\n"))?;
+    }
+    anyhow::ensure!(
+        wrong.is_empty(),
+        "the file is damaged: `{} doctor --repair` mends the full-text index, `restore` the rest",
+        IDENTITY.name
+    );
+    show("sound: pages, indexes and full-text index\n")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn open(file: &Path, config: &Config) -> anyhow::Result<Store> {
+    let opened = Store::open(file, &config.store).await;
+    opened.with_context(|| file.display().to_string())
+}
+
+/// Prints the tools, configuration keys and metrics. Nothing of the user's is opened for it.
+pub(crate) async fn reference(mut config: Config, start: Start) -> anyhow::Result<ExitCode> {
+    let name = format!("{}-reference-{}", IDENTITY.name, std::process::id());
+    let directory = std::env::temp_dir().join(name);
+    std::fs::create_dir(&directory).context("there is no room for a file")?;
+    config.data.directory = Some(directory.clone());
+    let server = Server::build(config, start).await;
+    let printed = match &server {
+        Ok(server) => {
+            let policy = server.pipeline().policy();
+            let reference = mcp_serve::reference::<Config>(&policy.catalog, ENVIRONMENT_PREFIX);
+            show(&format!("{reference:#}\n"))
+        }
+        Err(_) => Ok(()),
+    };
+    if let Ok(server) = &server {
+        server.store().close().await;
+    }
+    std::fs::remove_dir_all(&directory).context("the file is left")?;
+    server?;
+    printed?;
+    Ok(ExitCode::SUCCESS)
+}

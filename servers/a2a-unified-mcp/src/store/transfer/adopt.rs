@@ -1,0 +1,211 @@
+//! Records that come from another file, or from something else altogether.
+
+use sqlx::SqliteConnection;
+
+use super::{OnConflict, Record};
+use crate::knowledge::{Draft, Identity, Revision, Timestamp, Value, Version};
+use crate::store::StoreError;
+use crate::store::row;
+use crate::store::write::{expire, json, put};
+use crate::store::writer::Job;
+
+/// What became of records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Adopted {
+    /// Records that are here now and were not before.
+    pub created: u64,
+    /// Entries that say something else now.
+    pub updated: u64,
+    /// Records that changed nothing.
+    pub skipped: u64,
+}
+
+/// Writes all records, or none.
+pub(in crate::store) struct AdoptAll {
+    pub(in crate::store) records: Vec<Record>,
+    pub(in crate::store) on_conflict: OnConflict,
+}
+
+impl Job for AdoptAll {
+    type Done = Adopted;
+
+    async fn apply(&self, connection: &mut SqliteConnection) -> Result<Adopted, StoreError> {
+        let mut adopted = Adopted::default();
+        for (index, record) in self.records.iter().enumerate() {
+            let outcome = adopt(connection, record, self.on_conflict).await;
+            let counter = match outcome.map_err(|source| StoreError::Item {
+                index,
+                source: Box::new(source),
+            })? {
+                Outcome::Created => &mut adopted.created,
+                Outcome::Updated => &mut adopted.updated,
+                Outcome::Skipped => &mut adopted.skipped,
+            };
+            *counter += 1;
+        }
+        Ok(adopted)
+    }
+}
+
+enum Outcome {
+    Created,
+    Updated,
+    Skipped,
+}
+
+async fn adopt(
+    connection: &mut SqliteConnection,
+    record: &Record,
+    on_conflict: OnConflict,
+) -> Result<Outcome, StoreError> {
+    let identity = record.identity();
+    let now = Timestamp::now();
+    expire(connection, &identity, now).await?;
+    let newest = newest(connection, &identity).await?;
+    let Some(value) = &record.value else {
+        if newest.is_some() || record.history.is_empty() {
+            return Ok(Outcome::Skipped);
+        }
+        insert_history(connection, &identity, &record.history).await?;
+        return Ok(Outcome::Created);
+    };
+    match newest {
+        None => {
+            insert(connection, record, value, now).await?;
+            Ok(Outcome::Created)
+        }
+        Some(there) if there.value.is_none() => {
+            put(connection, &draft(record, value), now).await?;
+            Ok(Outcome::Created)
+        }
+        Some(there) => {
+            let says_the_same = there.value.as_ref() == Some(value)
+                && there.metadata == record.metadata
+                && there.tags == record.tags
+                && there.expires_at == record.expires_at;
+            let later = record.updated_at.unwrap_or(now) > there.updated_at;
+            match on_conflict {
+                OnConflict::Fail => Err(StoreError::Conflict {
+                    current: Some(there.revision),
+                }),
+                OnConflict::Newer if !later => Ok(Outcome::Skipped),
+                OnConflict::Overwrite | OnConflict::Newer if !says_the_same => {
+                    put(connection, &draft(record, value), now).await?;
+                    Ok(Outcome::Updated)
+                }
+                OnConflict::Skip | OnConflict::Overwrite | OnConflict::Newer => {
+                    Ok(Outcome::Skipped)
+                }
+            }
+        }
+    }
+}
+
+fn draft(record: &Record, value: &Value) -> Draft {
+    Draft {
+        metadata: record.metadata.clone(),
+        tags: record.tags.clone(),
+        expires_at: record.expires_at,
+        ..Draft::new(record.identity(), value.clone())
+    }
+}
+
+/// What is known here of the name: the entry, or else the deletion that came last.
+async fn newest(
+    connection: &mut SqliteConnection,
+    identity: &Identity,
+) -> Result<Option<Version>, StoreError> {
+    let row = sqlx::query(
+        "SELECT revision, value, metadata, tags, updated_at, expires_at FROM knowledge
+        WHERE source = ?1 AND category = ?2 AND key = ?3
+        UNION ALL
+        SELECT revision, value, metadata, tags, updated_at, expires_at FROM knowledge_history
+        WHERE source = ?1 AND category = ?2 AND key = ?3
+        ORDER BY revision DESC LIMIT 1",
+    )
+    .bind(identity.source.as_str())
+    .bind(identity.category.as_str())
+    .bind(identity.key.as_str())
+    .fetch_optional(connection)
+    .await?;
+    row.as_ref().map(row::version).transpose()
+}
+
+/// Writes an entry that is not known here, with its numbers and times.
+async fn insert(
+    connection: &mut SqliteConnection,
+    record: &Record,
+    value: &Value,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let identity = record.identity();
+    insert_history(connection, &identity, &record.history).await?;
+    let past = record.history.last().map(|version| version.revision);
+    let least = past.map_or(Some(Revision::FIRST), Revision::next);
+    let given = record.revision.or(least);
+    let Some(revision) = given.filter(|given| past.is_none_or(|past| past < *given)) else {
+        return Err(StoreError::Disordered);
+    };
+    let deletion = record
+        .history
+        .iter()
+        .rev()
+        .find(|version| version.value.is_none());
+    let first = match deletion {
+        Some(deletion) => deletion.revision.next().unwrap_or(revision),
+        None => record
+            .history
+            .first()
+            .map_or(revision, |first| first.revision),
+    };
+    let updated = record.updated_at.unwrap_or(now);
+    sqlx::query(
+        "INSERT INTO knowledge (source, category, key, value, metadata, tags,
+            revision, first_revision, created_at, updated_at, expires_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    )
+    .bind(identity.source.as_str())
+    .bind(identity.category.as_str())
+    .bind(identity.key.as_str())
+    .bind(value.as_str())
+    .bind(json(&record.metadata)?)
+    .bind(json(&record.tags)?)
+    .bind(revision.get())
+    .bind(first.get())
+    .bind(record.created_at.unwrap_or(updated).as_millis())
+    .bind(updated.as_millis())
+    .bind(record.expires_at.map(Timestamp::as_millis))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Writes the past of an entry that is not known here.
+async fn insert_history(
+    connection: &mut SqliteConnection,
+    identity: &Identity,
+    history: &[Version],
+) -> Result<(), StoreError> {
+    if !history.is_sorted_by(|one, next| one.revision < next.revision) {
+        return Err(StoreError::Disordered);
+    }
+    for version in history {
+        sqlx::query(
+            "INSERT INTO knowledge_history (source, category, key, revision, value, metadata, tags,
+                updated_at, expires_at)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )
+        .bind(identity.source.as_str())
+        .bind(identity.category.as_str())
+        .bind(identity.key.as_str())
+        .bind(version.revision.get())
+        .bind(version.value.as_ref().map(Value::as_str))
+        .bind(json(&version.metadata)?)
+        .bind(json(&version.tags)?)
+        .bind(version.updated_at.as_millis())
+        .bind(version.expires_at.map(Timestamp::as_millis))
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}

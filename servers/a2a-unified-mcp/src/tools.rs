@@ -1,0 +1,138 @@
+//! The tools: one file each, one line each in `catalog`.
+
+pub mod batches;
+pub mod entries;
+pub mod operations;
+pub mod transfer;
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mcp_metrics::Recorder;
+use mcp_toolcall::operations::{ClearCache, GetMetrics, HealthCheck};
+use mcp_toolcall::{Catalog, Code, ToolError};
+
+use crate::IDENTITY;
+use crate::caches::Caches;
+use crate::store::{Store, StoreError};
+use crate::upkeep::Soundness;
+use batches::batch_recall::BatchRecall;
+use batches::batch_remember::BatchRemember;
+use entries::forget::Forget;
+use entries::forget_where::ForgetWhere;
+use entries::list_memories::ListMemories;
+use entries::memory_history::MemoryHistory;
+use entries::recall::Recall;
+use entries::remember::Remember;
+use entries::restore_memory::RestoreMemory;
+use operations::health::MemoryChecks;
+use operations::knowledge_stats::KnowledgeStats;
+use transfer::Exports;
+use transfer::export_knowledge::ExportKnowledge;
+use transfer::import_knowledge::ImportKnowledge;
+
+/// When a caller who met a busy file may try again.
+const BUSY_RETRY: Duration = Duration::from_secs(1);
+
+/// What the tools are made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// Where entries are kept.
+    pub(crate) store: Arc<Store>,
+    /// Where files may be written and read.
+    pub(crate) exports: Exports,
+    /// What is remembered in memory.
+    pub(crate) caches: Caches,
+    /// Where the numbers are.
+    pub(crate) recorder: Recorder,
+    /// What is known of the file.
+    pub(crate) soundness: Soundness,
+    /// When the server started.
+    pub(crate) started: Instant,
+}
+
+/// The list of tools.
+pub(crate) fn catalog(parts: Parts) -> Catalog {
+    let Parts {
+        store,
+        exports,
+        caches,
+        recorder,
+        soundness,
+        started,
+    } = parts;
+    let shared = || Arc::clone(&store);
+    Catalog::default()
+        .with(BatchRecall { store: shared() })
+        .with(BatchRemember { store: shared() })
+        .with(ClearCache {
+            caches: caches.clone(),
+        })
+        .with(ExportKnowledge {
+            store: shared(),
+            exports: exports.clone(),
+        })
+        .with(Forget { store: shared() })
+        .with(ForgetWhere { store: shared() })
+        .with(GetMetrics {
+            recorder: recorder.clone(),
+            caches: caches.clone(),
+        })
+        .with(HealthCheck {
+            checks: MemoryChecks {
+                store: shared(),
+                soundness,
+            },
+            caches: caches.clone(),
+            recorder,
+            version: IDENTITY.version,
+            started,
+        })
+        .with(ImportKnowledge {
+            store: shared(),
+            exports,
+        })
+        .with(KnowledgeStats {
+            store: shared(),
+            caches,
+        })
+        .with(ListMemories { store: shared() })
+        .with(MemoryHistory { store: shared() })
+        .with(Recall { store: shared() })
+        .with(Remember { store: shared() })
+        .with(RestoreMemory { store: shared() })
+}
+
+/// Why the store refused, and what the caller can do about it.
+pub(crate) fn explain(error: &StoreError) -> ToolError {
+    let text = error.to_string();
+    match error {
+        StoreError::Conflict { current: Some(_) } => ToolError::new(Code::Conflict, text)
+            .with_hint("recall the entry, build on what it says, and give its revision"),
+        StoreError::Conflict { current: None } => ToolError::new(Code::Conflict, text)
+            .with_hint("leave if_revision out to make a new entry"),
+        StoreError::Item { source, .. } => explain(source).with_message(text),
+        StoreError::Disordered => ToolError::invalid(".", text),
+        StoreError::Cursor => ToolError::invalid("cursor", text),
+        StoreError::Busy => ToolError::new(Code::Unavailable, text).with_retry_after(BUSY_RETRY),
+        StoreError::Full => ToolError::new(Code::Unavailable, text)
+            .with_hint("nothing was changed; make room on the disk, then call again"),
+        StoreError::ReadOnly => ToolError::new(Code::Unavailable, text).with_hint(
+            "nothing was changed; the operator must let the server write its data directory",
+        ),
+        StoreError::Closed => ToolError::new(Code::Unavailable, text),
+        StoreError::Damaged { .. } => ToolError::new(Code::Unavailable, text)
+            .with_hint("the operator can look it over with `a2a-unified-mcp doctor`"),
+        StoreError::Newer { .. } | StoreError::Foreign { .. } => {
+            ToolError::new(Code::Unavailable, text)
+        }
+        StoreError::Io { source, .. } => {
+            ToolError::new(Code::Unavailable, format!("{text}: {source}"))
+        }
+        StoreError::Database(_) => {
+            let reason = error.source().map_or_else(String::new, ToString::to_string);
+            ToolError::new(Code::Internal, format!("{text}: {reason}"))
+        }
+    }
+}

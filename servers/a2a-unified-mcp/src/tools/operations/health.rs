@@ -1,0 +1,49 @@
+//! What is looked at to tell whether the server and its file are well.
+
+use std::sync::Arc;
+
+use mcp_toolcall::operations::{Check, Checks};
+
+use crate::store::Store;
+use crate::upkeep::{Finding, Soundness};
+
+/// Whether the server and its file are well.
+#[derive(Debug)]
+pub struct MemoryChecks {
+    /// Where entries are kept.
+    pub store: Arc<Store>,
+    /// What is known of the file.
+    pub(crate) soundness: Soundness,
+}
+
+impl Checks for MemoryChecks {
+    const SUMMARY: &'static str = "Whether the server is well: whether its file can be read and is \
+        sound, and outgoing HTTP. `degraded` names what to look at; calls are served either way.";
+
+    async fn look(&self) -> Vec<Check> {
+        vec![self.file().await, self.soundness()]
+    }
+}
+
+impl MemoryChecks {
+    async fn file(&self) -> Check {
+        let path = self.store.path().display();
+        match self.store.token().await {
+            Ok(_) => Check::new("store", true, format!("entries are kept in {path}")),
+            Err(error) => Check::new("store", false, format!("{path}: {error}")),
+        }
+    }
+
+    fn soundness(&self) -> Check {
+        let (well, detail) = match (self.soundness.finding(), self.store.opening().log_left) {
+            (Some(Finding::Sound), _) => (true, "looked over after an unclean stop: sound".into()),
+            (Some(Finding::Damaged(reason)), _) => {
+                (false, format!("the file is damaged: {reason}"))
+            }
+            (Some(Finding::Unknown(reason)), _) => (false, format!("not looked over: {reason}")),
+            (None, true) => (true, "being looked over after an unclean stop".into()),
+            (None, false) => (true, "was closed properly".into()),
+        };
+        Check::new("soundness", well, detail)
+    }
+}

@@ -1,0 +1,73 @@
+//! What the server does beside calls: it looks over a file that a process left in a hurry, and frees
+//! the room of what expired.
+
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::store::{Depth, Store, StoreError};
+
+/// How often room is freed; no read sees what expired in between.
+const SWEEP_EVERY: Duration = Duration::from_mins(10);
+/// How long calls have the machine for themselves after the start.
+const QUIET: Duration = Duration::from_secs(2);
+/// Entries that are swept in one transaction.
+const SWEPT_AT_ONCE: NonZeroU32 = NonZeroU32::MIN.saturating_add(999);
+
+/// What is known of the soundness of the file. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Soundness(Arc<Mutex<Option<Finding>>>);
+
+/// What looking over the file found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// Nothing.
+    Sound,
+    /// The first thing that is wrong.
+    Damaged(String),
+    /// It could not be looked over.
+    Unknown(String),
+}
+
+impl Soundness {
+    /// What was found, once the file was looked over.
+    pub(crate) fn finding(&self) -> Option<Finding> {
+        let finding = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        finding.clone()
+    }
+
+    fn set(&self, finding: Finding) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(finding);
+    }
+}
+
+/// Runs for as long as the server does.
+pub(crate) async fn run(store: &Store, soundness: &Soundness) -> std::convert::Infallible {
+    tokio::time::sleep(QUIET).await;
+    if store.opening().log_left {
+        soundness.set(look_over(store).await);
+    }
+    loop {
+        if let Err(error) = sweep(store).await {
+            tracing::warn!(%error, "expired entries were not swept");
+        }
+        tokio::time::sleep(SWEEP_EVERY).await;
+    }
+}
+
+async fn look_over(store: &Store) -> Finding {
+    match store.check(Depth::Pages).await {
+        Ok(wrong) => wrong.into_iter().next().map_or(Finding::Sound, |reason| {
+            tracing::error!(reason, "the file is damaged");
+            Finding::Damaged(reason)
+        }),
+        Err(error) => Finding::Unknown(error.to_string()),
+    }
+}
+
+async fn sweep(store: &Store) -> Result<(), StoreError> {
+    while store.sweep(SWEPT_AT_ONCE).await? >= u64::from(SWEPT_AT_ONCE.get()) {
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
