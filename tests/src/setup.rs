@@ -2,17 +2,24 @@
 
 use std::ffi::OsString;
 use std::io::Read;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 
 use crate::{Ended, Era, Http, PATIENCE, Process, Stage, Stdio};
 
-/// What a server is started with: a root of its own to read and write, and nothing else unless it
-/// is said here.
+/// The server that is an agent's hands.
+const OMNIPOTENT: &str = "omnipotent-mcp";
+/// The server that is many agents' memory.
+const A2A: &str = "a2a-unified-mcp";
+
+/// What a server is started with: by default `omnipotent-mcp` with a root of its own to read and write,
+/// and nothing else unless it is said here.
 #[derive(Debug)]
 pub struct Setup {
     /// Where it is started; tests may put files there first.
     pub stage: Stage,
+    server: &'static str,
     launcher: Vec<OsString>,
     arguments: Vec<OsString>,
     variables: Vec<(String, String)>,
@@ -24,6 +31,7 @@ impl Default for Setup {
         let arguments = vec!["--root".into(), stage.root().into()];
         Self {
             stage,
+            server: OMNIPOTENT,
             launcher: Vec::new(),
             arguments,
             variables: Vec::new(),
@@ -32,10 +40,33 @@ impl Default for Setup {
 }
 
 impl Setup {
+    /// `a2a-unified-mcp`, with what it remembers in a directory of its own.
+    pub fn memory() -> Self {
+        let stage = Stage::new();
+        let directory = stage.path("home/memory");
+        Self::bare_on(stage, A2A).keeping(&directory)
+    }
+
+    /// `a2a-unified-mcp` with what it remembers where another one has it.
+    pub fn memory_at(directory: &Path) -> Self {
+        Self::bare_on(Stage::new(), A2A).keeping(directory)
+    }
+
+    fn keeping(mut self, directory: &Path) -> Self {
+        self.arguments
+            .extend(["--data-dir".into(), directory.into()]);
+        self.variable("A2A_RATE__REQUESTS", "1000000")
+    }
+
     /// A server without arguments.
     pub fn bare() -> Self {
+        Self::bare_on(Stage::new(), OMNIPOTENT)
+    }
+
+    fn bare_on(stage: Stage, server: &'static str) -> Self {
         Self {
-            stage: Stage::new(),
+            stage,
+            server,
             launcher: Vec::new(),
             arguments: Vec::new(),
             variables: Vec::new(),
@@ -141,7 +172,7 @@ impl Setup {
     }
 
     fn command(&self) -> Command {
-        let server = self.stage.server();
+        let server = self.stage.server(self.server);
         let mut command = match self.launcher.split_first() {
             Some((launcher, arguments)) => {
                 let mut command = self.stage.command(launcher);

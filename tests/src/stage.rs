@@ -1,22 +1,20 @@
 //! Where a server is started: directories of its own, a clean environment and a user without
 //! privileges.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use tempfile::TempDir;
 
 /// The user and group that servers run as when the tests run as root, for whom no permission
 /// would be refused. Nobody's: no account needs to exist.
 const USER: u32 = 61_234;
-
-/// Names the binary to test; otherwise it is the one beside the test's own executable.
-const BINARY: &str = "OMNIPOTENT_MCP_BIN";
 
 /// Temporary directories and the user who owns them. Removed on drop.
 #[derive(Debug)]
@@ -79,16 +77,18 @@ impl Stage {
         command
     }
 
-    /// The server's binary, where its user can execute it.
-    pub(crate) fn server(&self) -> PathBuf {
-        static COPY: OnceLock<PathBuf> = OnceLock::new();
-        let binary = binary();
+    /// The binary of a server, where its user can execute it.
+    pub(crate) fn server(&self, name: &'static str) -> PathBuf {
+        static COPIES: Mutex<BTreeMap<&str, PathBuf>> = Mutex::new(BTreeMap::new());
+        let binary = binary(name);
         if self.user.is_none() || is_public(&binary) {
             return binary;
         }
         // Made before this process starts another, which would inherit the descriptor that writes
         // it, so that the copy could not be executed yet.
-        COPY.get_or_init(|| public_copy(&binary)).clone()
+        let mut copies = COPIES.lock().unwrap_or_else(PoisonError::into_inner);
+        let copy = copies.entry(name).or_insert_with(|| public_copy(&binary));
+        copy.clone()
     }
 
     /// Gives a path to the server's user.
@@ -99,8 +99,11 @@ impl Stage {
     }
 }
 
-fn binary() -> PathBuf {
-    if let Some(named) = env::var_os(BINARY) {
+/// The binary that a variable such as `OMNIPOTENT_MCP_BIN` names, or else the one beside the test's own
+/// executable.
+fn binary(name: &str) -> PathBuf {
+    let variable = format!("{}_BIN", name.to_uppercase().replace('-', "_"));
+    if let Some(named) = env::var_os(&variable) {
         return named.into();
     }
     let own = env::current_exe().expect("the test knows its executable");
@@ -108,11 +111,11 @@ fn binary() -> PathBuf {
         .parent()
         .and_then(Path::parent)
         .expect("it is in the profile's `deps`");
-    let binary = profile.join("omnipotent-mcp");
+    let binary = profile.join(name);
     assert!(
         binary.is_file(),
         "{} is missing: build it (`cargo build --profile ci`), run `cargo xtask test`, or name \
-         another one in {BINARY}",
+         another one in {variable}",
         binary.display()
     );
     binary
@@ -121,7 +124,8 @@ fn binary() -> PathBuf {
 /// A copy that everybody may execute; one for each build, whoever makes it first.
 fn public_copy(binary: &Path) -> PathBuf {
     let built = fs::metadata(binary).expect("the binary is there");
-    let name = format!("mcp-tests-server-{}-{}", built.mtime(), built.mtime_nsec());
+    let stem = binary.file_name().unwrap_or_default().to_string_lossy();
+    let name = format!("mcp-tests-{stem}-{}-{}", built.mtime(), built.mtime_nsec());
     let copy = env::temp_dir().join(&name);
     if !copy.exists() {
         let draft = env::temp_dir().join(format!("{name}.{}", std::process::id()));

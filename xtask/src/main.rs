@@ -18,6 +18,7 @@ mod http;
 mod judge;
 mod licences;
 mod lint;
+mod model;
 mod process;
 mod server;
 mod suite;
@@ -69,6 +70,12 @@ const CHORES: &[Chore] = &[
         options: "[RUNNER-ARGS]",
         summary: "the test suite (nextest when installed), then the documentation examples",
         run: suite::run,
+    },
+    Chore {
+        name: "model",
+        options: "",
+        summary: "the embedding model, made from the published weights: 24 MB in target/model",
+        run: model::run,
     },
     Chore {
         name: "fuzz",

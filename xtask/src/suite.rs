@@ -12,6 +12,7 @@ use crate::workspace::Workspace;
 
 /// `cargo xtask test [RUNNER-ARGS]`: with arguments only the runner runs, with them.
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
+    crate::model::ensure_made(workspace)?;
     // The end-to-end tests drive the binaries of the profile that they are built with.
     workspace.build_servers("ci")?;
     let mut tests = workspace.cargo();

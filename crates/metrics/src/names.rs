@@ -136,7 +136,7 @@ pub const METRICS: &[Metric] = &[
         name: CALLS_IN_FLIGHT,
         kind: Kind::Gauge,
         labels: &[],
-        help: "Tool calls in progress.",
+        help: "Calls in progress.",
     },
     Metric {
         name: EGRESS_BREAKERS,
@@ -185,7 +185,8 @@ pub const METRICS: &[Metric] = &[
         name: CALL_DURATION,
         kind: Kind::Histogram,
         labels: &["mcp_method_name", "gen_ai_tool_name", "error_type"],
-        help: "Time of a tool call in seconds; error_type is its error code, empty on success.",
+        help: "Time of a call in seconds; error_type is its error code, empty on success; without a \
+               tool, of the method.",
     },
     Metric {
         name: PROCESS_CPU,

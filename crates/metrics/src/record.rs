@@ -65,9 +65,10 @@ pub fn policy_reload(outcome: Reload) {
     gauge!(names::POLICY_STALE).set(f64::from(u8::from(is_stale)));
 }
 
-/// Times the calls of one tool.
+/// Times the calls of one tool or method.
 #[derive(Debug)]
 pub struct CallMeter {
+    method: &'static str,
     tool: &'static str,
     successes: OnceLock<Histogram>,
 }
@@ -76,9 +77,24 @@ impl CallMeter {
     /// A meter for the tool of that name, which is one of the catalogue or "unknown".
     pub const fn new(tool: &'static str) -> Self {
         Self {
+            method: "tools/call",
             tool,
             successes: OnceLock::new(),
         }
+    }
+
+    /// A meter for a method of the protocol that calls no tool.
+    pub const fn of_method(method: &'static str) -> Self {
+        Self {
+            method,
+            tool: "",
+            successes: OnceLock::new(),
+        }
+    }
+
+    /// The method that is timed.
+    pub const fn method(&self) -> &'static str {
+        self.method
     }
 
     /// Starts the clock for one call.
@@ -94,22 +110,22 @@ impl CallMeter {
     fn record(&self, error: &'static str, seconds: f64) {
         if error.is_empty() {
             self.successes
-                .get_or_init(|| durations(self.tool, ""))
+                .get_or_init(|| self.durations(""))
                 .record(seconds);
         } else {
-            durations(self.tool, error).record(seconds);
+            self.durations(error).record(seconds);
         }
     }
-}
 
-fn durations(tool: &'static str, error: &'static str) -> Histogram {
-    installed();
-    histogram!(
-        names::CALL_DURATION,
-        "mcp_method_name" => "tools/call",
-        "gen_ai_tool_name" => tool,
-        "error_type" => error,
-    )
+    fn durations(&self, error: &'static str) -> Histogram {
+        installed();
+        histogram!(
+            names::CALL_DURATION,
+            "mcp_method_name" => self.method,
+            "gen_ai_tool_name" => self.tool,
+            "error_type" => error,
+        )
+    }
 }
 
 fn in_flight() -> &'static Gauge {

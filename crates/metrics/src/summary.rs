@@ -23,7 +23,13 @@ pub struct CallStats {
 /// What each tool did.
 pub fn calls(numbers: &Exposition) -> BTreeMap<String, CallStats> {
     let mut tools: BTreeMap<String, CallStats> = BTreeMap::new();
-    for sample in numbers.named(&format!("{CALL_DURATION}_count")) {
+    let of_tools = |series: &str| {
+        let name = format!("{CALL_DURATION}_{series}");
+        let mut samples: Vec<&Sample> = numbers.named(&name).collect();
+        samples.retain(|sample| !tool(sample).is_empty());
+        samples
+    };
+    for sample in of_tools("count") {
         let stats = tools.entry(tool(sample)).or_default();
         let count = sample.count();
         stats.calls += count;
@@ -31,11 +37,11 @@ pub fn calls(numbers: &Exposition) -> BTreeMap<String, CallStats> {
             stats.errors += count;
         }
     }
-    for sample in numbers.named(&format!("{CALL_DURATION}_sum")) {
+    for sample in of_tools("sum") {
         tools.entry(tool(sample)).or_default().seconds += sample.value;
     }
     let mut buckets: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
-    for sample in numbers.named(&format!("{CALL_DURATION}_bucket")) {
+    for sample in of_tools("bucket") {
         let bound = sample.label("le").parse().unwrap_or(f64::INFINITY);
         let of_tool = buckets.entry(tool(sample)).or_default();
         match of_tool
@@ -112,8 +118,13 @@ mod tests {
             line("internal", "bucket", ",le=\"+Inf\"", 1),
             line("internal", "sum", "", 1),
             line("internal", "count", "", 1),
+            format!(
+                "{CALL_DURATION}_count{{mcp_method_name=\"resources/read\",gen_ai_tool_name=\"\"}} 7\n"
+            ),
         ];
-        let stats = calls(&Exposition::parse(&text.concat()))["t"];
+        let tools = calls(&Exposition::parse(&text.concat()));
+        assert_eq!(tools.len(), 1, "a method without a tool was taken for one");
+        let stats = tools["t"];
         assert_eq!(
             (stats.calls, stats.errors, stats.seconds, stats.p50),
             (4, 1, 3.0, 0.5)

@@ -39,7 +39,7 @@ pub(crate) fn routes(
         .with_max_request_body_bytes(config.transport.max_message_bytes.get())
         .with_cancellation_token(stop);
     let service = StreamableHttpService::new(
-        move || Ok(handler.clone()),
+        move || Ok(handler.for_connection()),
         Arc::clone(&sessions),
         transport,
     );

@@ -44,6 +44,7 @@ mod settings;
 mod stderr;
 mod stdio;
 mod stop;
+mod subscriptions;
 mod telemetry;
 
 pub use descriptors::use_more_descriptors;

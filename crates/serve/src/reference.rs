@@ -1,21 +1,29 @@
 //! What a server offers, as data: the README's tables are made from it.
 
-use mcp_toolcall::{Caching, Catalog};
+use mcp_toolcall::{Caching, Pipeline};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-/// Tools, configuration keys and metrics as one JSON object. `C` is the server's configuration;
+/// Tools, configuration keys and metrics as one JSON object, and `resources` (how their URIs are
+/// made) and `prompts` of a server that has a library. `C` is the server's configuration;
 /// `environment_prefix` starts the names of its variables.
 pub fn reference<C: JsonSchema + Serialize + Default>(
-    catalog: &Catalog,
+    pipeline: &Pipeline,
     environment_prefix: &str,
 ) -> Value {
-    json!({
-        "tools": catalog.iter().map(tool).collect::<Vec<_>>(),
+    let policy = pipeline.policy();
+    let mut reference = json!({
+        "tools": policy.catalog.iter().map(tool).collect::<Vec<_>>(),
         "config": config_keys::<C>(environment_prefix),
         "metrics": mcp_metrics::METRICS.iter().map(metric).collect::<Vec<_>>(),
-    })
+    });
+    if let Some(library) = pipeline.library() {
+        let spec = library.spec();
+        reference["resources"] = json!(spec.templates);
+        reference["prompts"] = json!(spec.prompts);
+    }
+    reference
 }
 
 fn tool(entry: &mcp_toolcall::Entry) -> Value {

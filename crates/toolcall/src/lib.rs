@@ -1,7 +1,8 @@
 //! The life of one tool call, free of any protocol.
 //!
 //! A server hands a [`Catalog`] of [`Tool`]s to a [`Pipeline`]; the pipeline turns a name and a
-//! JSON object into a [`Sanitized`] reply or a [`ToolError`]. This crate deliberately knows
+//! JSON object into a [`Sanitized`] reply or a [`ToolError`]. What a server offers to read beside its
+//! tools is a [`Library`], and each reading is a call too. This crate deliberately knows
 //! nothing of MCP, JSON-RPC or HTTP, nor of what a tool touches.
 //!
 //! ```
@@ -46,6 +47,7 @@ mod call;
 mod catalog;
 mod error;
 pub mod fit;
+mod library;
 pub mod operations;
 mod pipeline;
 mod policy;
@@ -58,7 +60,12 @@ pub use account::Account;
 pub use call::{Call, Caller, Progress, ProgressUpdate};
 pub use catalog::{Catalog, Entry};
 pub use error::{Code, ToolError};
-pub use pipeline::{Pipeline, PipelineConfig, ReplyCache, UnknownTool, reply_cache};
+pub use library::{
+    Changed, Changes, Completable, Completing, Completions, Content, Document, Library,
+    LibrarySpec, MAX_COMPLETIONS, Message, PromptArgument, PromptReply, PromptSpec, Resource,
+    ResourcePage, Speaker, TemplateSpec,
+};
+pub use pipeline::{Pipeline, PipelineConfig, Reading, ReplyCache, UnknownTool, reply_cache};
 pub use policy::Policy;
-pub use sanitise::{Sanitiser, Sanitized};
+pub use sanitise::{Clean, Sanitiser, Sanitized};
 pub use tool::{Caching, Change, Effects, Reach, Tool, ToolSpec, Topic};

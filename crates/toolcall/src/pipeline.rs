@@ -1,60 +1,37 @@
 //! One call from its arrival to its answer, top to bottom.
 
-use std::collections::HashMap;
-use std::num::NonZeroUsize;
+mod cleaning;
+mod config;
+mod reading;
+mod replies;
+
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use mcp_audit::{Audit, TurnedAway};
-use mcp_cache::{Cache, CacheConfig};
+use mcp_cache::CacheConfig;
 use mcp_metrics::{Admission, CallMeter};
-use mcp_ratelimit::Limiter;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use mcp_ratelimit::{Limiter, RateConfig};
+use mcp_security::redaction::Redactor;
 use serde_json::{Map, Value};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::Instrument;
 
+use self::replies::Replies;
 use crate::catalog::Entry;
+use crate::library::Shelf;
 use crate::recorded;
-use crate::{Caching, Call, Caller, Catalog, Code, Policy, Sanitiser, Sanitized, ToolError, Topic};
+use crate::{
+    Caching, Call, Caller, Catalog, Change, Code, Library, Policy, Sanitiser, Sanitized, ToolError,
+};
 
-/// Bounds of the pipeline as a whole.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct PipelineConfig {
-    /// Calls in progress at once, of all callers; more are refused with `unavailable`.
-    /// Default 256.
-    pub max_in_flight: NonZeroUsize,
-    /// Longest time a call may run whatever the tool allows, e.g. "15m". Default 15 minutes.
-    #[serde(with = "humantime_serde")]
-    #[schemars(with = "String")]
-    pub max_deadline: Duration,
-}
-
-impl Default for PipelineConfig {
-    fn default() -> Self {
-        Self {
-            max_in_flight: const { NonZeroUsize::new(256).unwrap() },
-            max_deadline: Duration::from_mins(15),
-        }
-    }
-}
-
-/// Replies with so much text are cleaned on a thread of their own.
-const LARGE_BYTES: usize = 512 * 1024;
-
-/// Replies of reading tools, by tool, topic generation, arguments and caller.
-pub type ReplyCache = Cache<String, Arc<Sanitized>>;
-
-/// An empty cache of replies.
-pub fn reply_cache(config: &CacheConfig) -> ReplyCache {
-    Cache::build("replies", config, |reply: &Arc<Sanitized>| reply.weight())
-}
+pub use self::config::PipelineConfig;
+pub use self::reading::Reading;
+pub use self::replies::{ReplyCache, reply_cache};
 
 /// Runs calls. The order of its stages is the order of [`Pipeline::call`]'s lines.
 #[derive(Debug)]
@@ -66,6 +43,19 @@ pub struct Pipeline {
     slots: Semaphore,
     config: PipelineConfig,
     unknown: CallMeter,
+    shelf: Option<Shelf>,
+}
+
+/// What is known of an admitted call, whatever it asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Errand<'a> {
+    /// What it is recorded as: the name of a tool or of a method.
+    pub(crate) name: &'static str,
+    /// What it may change.
+    pub(crate) change: Change,
+    deadline: Duration,
+    meter: &'a CallMeter,
+    _admitted: &'a Admitted<'a>,
 }
 
 /// No tool has the name that was asked for.
@@ -82,10 +72,7 @@ impl Pipeline {
         sanitiser: Sanitiser,
     ) -> Self {
         let slots = Semaphore::new(config.max_in_flight.get().min(Semaphore::MAX_PERMITS));
-        let replies = Replies {
-            cache: replies,
-            generations: Generations::of(&policy.catalog),
-        };
+        let replies = Replies::new(replies, &policy.catalog);
         Self {
             policy: ArcSwap::from_pointee(policy),
             replies,
@@ -94,7 +81,30 @@ impl Pipeline {
             slots,
             config,
             unknown: CallMeter::new("unknown"),
+            shelf: None,
         }
+    }
+
+    /// The same, with something to read beside its tools.
+    #[must_use]
+    pub fn with_library(self, library: impl Library) -> Self {
+        Self {
+            shelf: Some(Shelf::of(library)),
+            ..self
+        }
+    }
+
+    /// A pipeline over these tools with every setting at its default and no secrets to hide: for
+    /// examples and tests.
+    pub fn with_defaults(catalog: Catalog) -> Self {
+        let policy = Policy {
+            version: "defaults".into(),
+            catalog,
+            limiter: Arc::new(Limiter::build(&RateConfig::default())),
+        };
+        let replies = reply_cache(&CacheConfig::default());
+        let sanitiser = Sanitiser::new(Redactor::default(), 1024 * 1024);
+        Self::new(PipelineConfig::default(), policy, replies, sanitiser)
     }
 
     /// The same, with every call recorded.
@@ -132,25 +142,21 @@ impl Pipeline {
             recorded::unknown_tool(&self.audit, call).await;
             return Err(UnknownTool);
         };
-        let timer = tool.meter().start();
-        let span = tracing::info_span!("call", tool = tool.spec().name, caller = %call.caller);
-        let redactor = self.sanitiser.redactor();
-        let (arguments, record) =
-            recorded::begin(&self.audit, redactor, tool.spec(), arguments, call).await;
-        let outcome = match record.admit().await {
-            Ok(()) => {
-                let answer = self.answer(&admitted, (&policy.version, tool), arguments, call);
-                answer.instrument(span).await
-            }
-            Err(unrecordable) => Err(recorded::refusal(&unrecordable)),
+        let errand = Errand {
+            name: tool.spec().name,
+            change: tool.spec().effects.change,
+            deadline: tool.spec().deadline,
+            meter: tool.meter(),
+            _admitted: &admitted,
         };
-        timer.finish(
-            outcome
-                .as_ref()
-                .map_or_else(|error| error.code().as_str(), |_| ""),
-        );
-        record.finish(recorded::ended(outcome.as_ref().err())).await;
-        Ok(outcome)
+        let run = |arguments| self.vet_and_run((&policy.version, tool), arguments, call);
+        Ok(self.attend(errand, arguments, call, run).await)
+    }
+
+    /// What there is to read, each reading a call; `None` when the server has tools only.
+    pub fn library(&self) -> Option<Reading<'_>> {
+        let found = self.shelf.as_ref()?;
+        Some(Reading::new(self, found))
     }
 
     fn admit(&self, limiter: &Limiter, caller: &Caller) -> Result<Admitted<'_>, ToolError> {
@@ -175,17 +181,48 @@ impl Pipeline {
         Ok(Admitted { _slot: slot })
     }
 
-    /// Runs an admitted call under its deadline; a panic or a cancellation is an answer too.
-    async fn answer(
+    /// Measures and records an admitted call, and runs it when it can be recorded.
+    async fn attend<T, W>(
         &self,
-        _: &Admitted<'_>,
-        (policy, tool): (&str, &Entry),
+        errand: Errand<'_>,
         arguments: Map<String, Value>,
         call: &Call,
-    ) -> Result<Arc<Sanitized>, ToolError> {
-        let deadline = tool.spec().deadline.min(self.config.max_deadline);
-        let work =
-            AssertUnwindSafe(self.vet_and_run((policy, tool), arguments, call)).catch_unwind();
+        run: impl FnOnce(Map<String, Value>) -> W,
+    ) -> Result<T, ToolError>
+    where
+        W: Future<Output = Result<T, ToolError>>,
+    {
+        let timer = errand.meter.start();
+        let span = tracing::info_span!("call", tool = errand.name, caller = %call.caller);
+        let redactor = self.sanitiser.redactor();
+        let (arguments, record) =
+            recorded::begin(&self.audit, redactor, &errand, arguments, call).await;
+        let outcome = match record.admit().await {
+            Ok(()) => {
+                let work = std::pin::pin!(run(arguments));
+                let answer = self.answer(errand, work, call);
+                answer.instrument(span).await
+            }
+            Err(unrecordable) => Err(recorded::refusal(&unrecordable)),
+        };
+        timer.finish(
+            outcome
+                .as_ref()
+                .map_or_else(|error| error.code().as_str(), |_| ""),
+        );
+        record.finish(recorded::ended(outcome.as_ref().err())).await;
+        outcome
+    }
+
+    /// Runs a call under its deadline; a panic or a cancellation is an answer too.
+    async fn answer<T>(
+        &self,
+        errand: Errand<'_>,
+        work: Pin<&mut impl Future<Output = Result<T, ToolError>>>,
+        call: &Call,
+    ) -> Result<T, ToolError> {
+        let deadline = errand.deadline.min(self.config.max_deadline);
+        let work = AssertUnwindSafe(work).catch_unwind();
         let outcome = tokio::select! {
             biased;
             () = call.cancelled.cancelled() => Err(cancelled()),
@@ -235,102 +272,12 @@ impl Pipeline {
             (Caching::None | Caching::Reads { .. }, _) => run.await,
         }
     }
-
-    /// Cleans a reply; a large one on a thread of its own, because other calls would wait for it.
-    async fn clean(&self, reply: Value) -> Result<Sanitized, ToolError> {
-        if !is_large(&reply) {
-            return self.sanitiser.clean(reply);
-        }
-        let sanitiser = Arc::clone(&self.sanitiser);
-        let cleaning = tokio::task::spawn_blocking(move || sanitiser.clean(reply));
-        cleaning.await.unwrap_or_else(|_panic| Err(panicked()))
-    }
-}
-
-/// Whether the texts of a reply take [`LARGE_BYTES`] together.
-fn is_large(reply: &Value) -> bool {
-    fn add(value: &Value, sum: &mut usize) {
-        match value {
-            Value::String(text) => *sum += text.len(),
-            Value::Array(items) => items.iter().for_each(|item| add(item, sum)),
-            Value::Object(fields) => fields.values().for_each(|field| add(field, sum)),
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        }
-    }
-    let mut sum = 0;
-    add(reply, &mut sum);
-    sum >= LARGE_BYTES
 }
 
 /// Proof that the limiter let a call in; holds its place among the calls in progress.
 #[derive(Debug)]
 struct Admitted<'a> {
     _slot: SemaphorePermit<'a>,
-}
-
-#[derive(Debug)]
-struct Replies {
-    cache: ReplyCache,
-    generations: Generations,
-}
-
-impl Replies {
-    fn key(
-        &self,
-        tool: &str,
-        topic: Topic,
-        arguments: &Map<String, Value>,
-        caller: &Caller,
-    ) -> String {
-        let generation = self.generations.current(topic);
-        let arguments = serde_json::to_string(arguments).unwrap_or_default();
-        format!("{tool}\n{caller}\n{generation}\n{arguments}")
-    }
-
-    fn forget_on_drop(&self, topic: Topic) -> impl Drop {
-        ForgetOnDrop {
-            generations: &self.generations,
-            topic,
-        }
-    }
-}
-
-/// How often each topic was written to.
-#[derive(Debug)]
-struct Generations(HashMap<Topic, AtomicU64>);
-
-impl Generations {
-    fn of(catalog: &Catalog) -> Self {
-        let topics = catalog.iter().filter_map(|tool| match tool.spec().caching {
-            Caching::Reads { topic, .. } | Caching::Writes { topic } => Some(topic),
-            Caching::None => None,
-        });
-        Self(topics.map(|topic| (topic, AtomicU64::new(0))).collect())
-    }
-
-    fn current(&self, topic: Topic) -> u64 {
-        self.0
-            .get(&topic)
-            .map_or(0, |generation| generation.load(Ordering::Acquire))
-    }
-
-    fn bump(&self, topic: Topic) {
-        if let Some(generation) = self.0.get(&topic) {
-            generation.fetch_add(1, Ordering::AcqRel);
-        }
-    }
-}
-
-/// Forgets a topic's replies when a write ends, also one that fails or is cancelled half way.
-struct ForgetOnDrop<'a> {
-    generations: &'a Generations,
-    topic: Topic,
-}
-
-impl Drop for ForgetOnDrop<'_> {
-    fn drop(&mut self) {
-        self.generations.bump(self.topic);
-    }
 }
 
 fn cancelled() -> ToolError {

@@ -11,7 +11,8 @@ use mcp_security::redaction::{HIDDEN, Redactor, hide_likely_secrets, is_secret_n
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use crate::{Call, Change, Code, ToolError, ToolSpec};
+use crate::pipeline::Errand;
+use crate::{Call, Change, Code, ToolError};
 
 /// A text up to this is recorded as it is, in bytes; of a longer one its length and digest.
 const LONGEST_TEXT: usize = 1024;
@@ -26,7 +27,7 @@ const LARGE: usize = 64 * 1024;
 pub(crate) async fn begin(
     audit: &Audit,
     redactor: &Redactor,
-    spec: &ToolSpec,
+    errand: &Errand<'_>,
     arguments: Map<String, Value>,
     call: &Call,
 ) -> (Map<String, Value>, CallRecord) {
@@ -46,8 +47,8 @@ pub(crate) async fn begin(
     };
     let record = audit.begin(Begun {
         caller: call.caller.as_str(),
-        tool: spec.name,
-        effect: match spec.effects.change {
+        tool: errand.name,
+        effect: match errand.change {
             Change::None => Effect::Reads,
             Change::Reversible | Change::Destructive => Effect::Changes,
         },

@@ -34,6 +34,23 @@ impl Sanitized {
     }
 }
 
+/// What was read and may leave the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clean<T>(T);
+
+impl<T> Clean<T> {
+    /// What was read.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+/// What consists of texts, each of which leaves once.
+pub(crate) trait Texts: Send + 'static {
+    /// Visits every text that is not a constant.
+    fn each(&mut self, visit: &mut dyn FnMut(&mut String));
+}
+
 /// Makes [`Sanitized`] replies and clean errors.
 #[derive(Debug)]
 pub struct Sanitiser {
@@ -61,16 +78,35 @@ impl Sanitiser {
             .filter(|byte| matches!(byte, b'"' | b'\\'))
             .count();
         let size = text.len().saturating_mul(2).saturating_add(escapes);
-        if size > self.max_bytes {
-            let message = format!("the reply would take {size} bytes on the wire");
-            return Err(ToolError::new(Code::TooLarge, message)
-                .with_limit(u64::try_from(self.max_bytes).unwrap_or(u64::MAX))
-                .with_hint("ask for less at once: fewer entries, a smaller max_bytes or a page"));
-        }
+        self.bound(size)?;
         Ok(Sanitized {
             structured: reply,
             text,
         })
+    }
+
+    /// Cleans what was read; what is too large becomes `too_large`.
+    pub(crate) fn clean_texts<T: Texts>(&self, mut texts: T) -> Result<Clean<T>, ToolError> {
+        let mut size = 0_usize;
+        texts.each(&mut |text| {
+            if let std::borrow::Cow::Owned(clean) = self.redactor.clean(text) {
+                *text = clean;
+            }
+            let escapes = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
+            size = size.saturating_add(text.len() + text.bytes().filter(escapes).count());
+        });
+        self.bound(size)?;
+        Ok(Clean(texts))
+    }
+
+    fn bound(&self, size: usize) -> Result<(), ToolError> {
+        if size <= self.max_bytes {
+            return Ok(());
+        }
+        let message = format!("the reply would take {size} bytes on the wire");
+        Err(ToolError::new(Code::TooLarge, message)
+            .with_limit(u64::try_from(self.max_bytes).unwrap_or(u64::MAX))
+            .with_hint("ask for less at once: fewer entries, a smaller max_bytes or a page"))
     }
 
     /// What keeps known secrets out.

@@ -7,11 +7,6 @@ CREATE TABLE knowledge (
     source TEXT NOT NULL,
     category TEXT NOT NULL,
     key TEXT NOT NULL,
-    value TEXT NOT NULL,
-    -- A JSON object.
-    metadata TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(metadata)),
-    -- A JSON array of different texts, sorted.
-    tags TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(tags)),
     revision INTEGER NOT NULL CHECK (revision > 0),
     -- The revision that this life of the entry began with: not 1 when it was deleted before.
     first_revision INTEGER NOT NULL,
@@ -19,6 +14,13 @@ CREATE TABLE knowledge (
     updated_at INTEGER NOT NULL,
     -- The entry is gone from this time on, whether it was swept or not.
     expires_at INTEGER,
+    -- A JSON array of different texts, sorted.
+    tags TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(tags)),
+    -- A JSON object. What may be long comes last: reading past it takes time.
+    metadata TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(metadata)),
+    value TEXT NOT NULL,
+    -- Words within the words of the entry, for the full-text index.
+    parts TEXT NOT NULL DEFAULT '',
     UNIQUE (source, category, key)
 ) STRICT;
 
@@ -67,28 +69,40 @@ CREATE TABLE search_cache (
 ) STRICT;
 
 CREATE VIRTUAL TABLE knowledge_fts USING fts5 (
-    key, value, category, tags,
+    key, value, category, tags, parts,
     content = 'knowledge', content_rowid = 'id',
-    tokenize = 'porter unicode61'
+    -- Marks belong to words: without them those of India fall apart.
+    tokenize = "porter unicode61 remove_diacritics 2 categories 'L* M* N* Co'"
 );
 
+-- The words of the index, to find the one that was meant.
+CREATE VIRTUAL TABLE knowledge_word USING fts5vocab (knowledge_fts, 'row');
+
 CREATE TRIGGER knowledge_inserted AFTER INSERT ON knowledge BEGIN
-    INSERT INTO knowledge_fts (rowid, key, value, category, tags)
-    VALUES (NEW.id, NEW.key, NEW.value, NEW.category, NEW.tags);
+    INSERT INTO knowledge_fts (rowid, key, value, category, tags, parts)
+    VALUES (NEW.id, NEW.key, NEW.value, NEW.category, NEW.tags, NEW.parts);
     INSERT INTO knowledge_tag (tag, id) SELECT DISTINCT value, NEW.id FROM json_each(NEW.tags);
     INSERT INTO knowledge_change (source, category, key, revision)
     VALUES (NEW.source, NEW.category, NEW.key, NEW.revision);
 END;
 
-CREATE TRIGGER knowledge_updated AFTER UPDATE ON knowledge BEGIN
+-- What only the index needs is no new revision.
+CREATE TRIGGER knowledge_parts_updated AFTER UPDATE ON knowledge WHEN OLD.revision = NEW.revision BEGIN
+    INSERT INTO knowledge_fts (knowledge_fts, rowid, key, value, category, tags, parts)
+    VALUES ('delete', OLD.id, OLD.key, OLD.value, OLD.category, OLD.tags, OLD.parts);
+    INSERT INTO knowledge_fts (rowid, key, value, category, tags, parts)
+    VALUES (NEW.id, NEW.key, NEW.value, NEW.category, NEW.tags, NEW.parts);
+END;
+
+CREATE TRIGGER knowledge_updated AFTER UPDATE ON knowledge WHEN OLD.revision <> NEW.revision BEGIN
     INSERT INTO knowledge_history
         (source, category, key, revision, value, metadata, tags, updated_at, expires_at)
     VALUES (OLD.source, OLD.category, OLD.key, OLD.revision, OLD.value, OLD.metadata, OLD.tags,
         OLD.updated_at, OLD.expires_at);
-    INSERT INTO knowledge_fts (knowledge_fts, rowid, key, value, category, tags)
-    VALUES ('delete', OLD.id, OLD.key, OLD.value, OLD.category, OLD.tags);
-    INSERT INTO knowledge_fts (rowid, key, value, category, tags)
-    VALUES (NEW.id, NEW.key, NEW.value, NEW.category, NEW.tags);
+    INSERT INTO knowledge_fts (knowledge_fts, rowid, key, value, category, tags, parts)
+    VALUES ('delete', OLD.id, OLD.key, OLD.value, OLD.category, OLD.tags, OLD.parts);
+    INSERT INTO knowledge_fts (rowid, key, value, category, tags, parts)
+    VALUES (NEW.id, NEW.key, NEW.value, NEW.category, NEW.tags, NEW.parts);
     DELETE FROM knowledge_tag WHERE id = OLD.id AND OLD.tags <> NEW.tags;
     INSERT INTO knowledge_tag (tag, id)
     SELECT DISTINCT value, NEW.id FROM json_each(NEW.tags) WHERE OLD.tags <> NEW.tags;
@@ -109,8 +123,8 @@ CREATE TRIGGER knowledge_deleted AFTER DELETE ON knowledge BEGIN
             min(OLD.expires_at, CAST(unixepoch('subsec') * 1000 AS INTEGER)),
             CAST(unixepoch('subsec') * 1000 AS INTEGER)),
         NULL);
-    INSERT INTO knowledge_fts (knowledge_fts, rowid, key, value, category, tags)
-    VALUES ('delete', OLD.id, OLD.key, OLD.value, OLD.category, OLD.tags);
+    INSERT INTO knowledge_fts (knowledge_fts, rowid, key, value, category, tags, parts)
+    VALUES ('delete', OLD.id, OLD.key, OLD.value, OLD.category, OLD.tags, OLD.parts);
     DELETE FROM knowledge_tag WHERE id = OLD.id;
     INSERT INTO knowledge_change (source, category, key, revision)
     VALUES (OLD.source, OLD.category, OLD.key, OLD.revision + 1);

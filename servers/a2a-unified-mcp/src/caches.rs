@@ -60,7 +60,7 @@ impl Caches {
             stats.map(Arc::new).map_err(Arc::<StoreError>::new)
         };
         let stats = self.stats.get_or_run(token, SHORT, work).await;
-        stats.map_err(|error| explain(&*error))
+        stats.map_err(|error| explain(&error))
     }
 }
 

@@ -10,9 +10,12 @@ mod embedding;
 mod error;
 mod file;
 mod list;
+mod names;
 mod read;
+mod results;
 mod row;
 mod schema;
+mod search;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -32,7 +35,7 @@ use self::transfer::AdoptAll;
 use self::write::{Delete, DeleteWhere, Index, Put, PutAll, Sweep};
 use self::writer::{Job, Queued, Waiting, Writer};
 use crate::knowledge::{
-    Category, Draft, Entry, Identity, Key, Revision, Source, Timestamp, Version,
+    Category, Change, Draft, Entry, Identity, Key, Revision, Source, Timestamp, Version,
 };
 
 pub use self::config::{StoreConfig, Synchronous};
@@ -42,8 +45,11 @@ pub use self::embedding::{
 };
 pub use self::error::StoreError;
 pub use self::list::{Cursor, Filter, Page};
+pub use self::names::{Names, Part};
 pub use self::read::{ChangeToken, Changes, Group, Stats};
+pub(crate) use self::results::Moment;
 pub use self::schema::Migration;
+pub(crate) use self::search::{Ask, Ranked};
 pub use self::transfer::{Adopted, Exporter, OnConflict, Record};
 pub use self::write::Written;
 
@@ -276,6 +282,22 @@ impl Store {
         limit: NonZeroU32,
     ) -> Result<Changes, StoreError> {
         read::changes(&self.readers, since, limit).await
+    }
+
+    /// The first `limit` names that begin with `prefix`, of entries that the filter lets through.
+    pub async fn names(
+        &self,
+        (part, prefix): (Part, &str),
+        filter: &Filter,
+        limit: NonZeroU32,
+    ) -> Result<Names, StoreError> {
+        let named = (part, prefix);
+        names::beginning(&self.readers, named, filter, limit, Timestamp::now()).await
+    }
+
+    /// Whether an entry came or went with any of the changes.
+    pub async fn came_or_went(&self, changes: &[Change]) -> Result<bool, StoreError> {
+        names::came_or_went(&self.readers, changes).await
     }
 
     /// How much is kept.

@@ -15,8 +15,7 @@ const LARGEST_CALL: u64 = 16 * 1024 * 1024;
 
 /// Prints the tools, configuration keys and metrics.
 pub(crate) fn reference(server: &Server) -> anyhow::Result<ExitCode> {
-    let policy = server.pipeline().policy();
-    let mut reference = mcp_serve::reference::<Config>(&policy.catalog, ENVIRONMENT_PREFIX);
+    let mut reference = mcp_serve::reference::<Config>(server.pipeline(), ENVIRONMENT_PREFIX);
     let rules = mcp_security::commands::built_in_rules();
     if let Some(parts) = reference.as_object_mut() {
         parts.insert("command_rules".to_owned(), serde_json::to_value(rules)?);

@@ -8,6 +8,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("mcp-audit", &["mcp-metrics"]),
     ("mcp-cache", &["mcp-metrics"]),
     ("mcp-egress", &["mcp-cache", "mcp-metrics", "mcp-security"]),
+    ("mcp-embedding", &[]),
     ("mcp-metrics", &[]),
     ("mcp-ratelimit", &[]),
     ("mcp-sandbox", &[]),
@@ -81,7 +82,7 @@ enum Role {
     Server,
     /// May use everything.
     Tests,
-    /// Stands alone: it builds before, and without, the rest.
+    /// Builds before, and without, the rest, but for the crate that makes the model.
     Xtask,
     Unplaced,
 }
@@ -104,7 +105,8 @@ fn may_use(member: &Member, name: &str) -> bool {
         Role::Crate(uses) => uses.contains(&name) || name == member.name,
         Role::Server => CRATES.iter().any(|(listed, _)| *listed == name) || name == member.name,
         Role::Tests => true,
-        Role::Xtask | Role::Unplaced => false,
+        Role::Xtask => name == "mcp-embedding",
+        Role::Unplaced => false,
     }
 }
 
@@ -128,6 +130,7 @@ mod tests {
     fn check(name: &str, directory: &str, dependencies: &[&str], expected: &[&str]) {
         let members = [
             member(name, directory, dependencies),
+            member("mcp-embedding", "crates/embedding", &[]),
             member("mcp-metrics", "crates/metrics", &[]),
             member("mcp-serve", "crates/serve", &[]),
             member("mcp-security", "crates/security", &[]),
@@ -177,6 +180,13 @@ mod tests {
             "tests",
             &["other-mcp", "mcp-serve", "rmcp", "anyhow"],
             &[],
+        );
+        check("xtask", "xtask", &["mcp-embedding"], &[]);
+        check(
+            "mcp-serve",
+            "crates/serve",
+            &["mcp-embedding"],
+            &["must not use mcp-embedding"],
         );
         check(
             "xtask",

@@ -18,6 +18,8 @@ const LIFTED_BANS: &[&str] = &[
     "crates/egress/src/client.rs",
     "crates/egress/src/config.rs",
     "crates/egress/src/dial.rs",
+    "crates/embedding/examples/embed.rs",
+    "crates/embedding/src/file.rs",
     "crates/metrics/src/process.rs",
     "crates/sandbox/src/helper.rs",
     "crates/sandbox/src/helper/outer.rs",

@@ -1,14 +1,17 @@
 //! The pipeline's promises, with tools made for the purpose.
 
-use std::sync::atomic::AtomicU32;
+mod reading;
 
-use mcp_ratelimit::RateConfig;
-use mcp_security::redaction::Redactor;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use serde_json::json;
 
 use super::*;
-use crate::{Effects, Tool, ToolSpec};
+use crate::{Effects, Tool, ToolSpec, Topic};
 
 const TOPIC: Topic = Topic("test");
 

@@ -112,7 +112,7 @@ fn depth(value: &serde_json::Value) -> usize {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "BTreeSet<Tag>")]
 #[schemars(inline)]
-pub struct Tags(#[schemars(length(max = 32))] BTreeSet<Tag>);
+pub struct Tags(#[schemars(with = "Vec<Tag>", length(max = 32))] BTreeSet<Tag>);
 
 impl Tags {
     /// The labels, sorted.

@@ -108,6 +108,13 @@ impl Draft {
             expected: None,
         }
     }
+
+    /// All its words, by which it is found.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        let names = [self.identity.key.as_str(), self.identity.category.as_str()];
+        let tags = self.tags.iter().map(super::Tag::as_str);
+        names.into_iter().chain(tags).chain([self.value.as_str()])
+    }
 }
 
 /// What is known.

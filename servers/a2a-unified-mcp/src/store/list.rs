@@ -90,7 +90,9 @@ impl Filter {
 
     /// Pushes the condition on `knowledge AS k`, true for entries that are not past their time.
     pub(super) fn push_to(&self, query: &mut QueryBuilder<Sqlite>, now: Timestamp) {
-        query.push("(k.expires_at IS NULL OR k.expires_at > ");
+        // Few are past their time and not swept; asked this way, an index on what is asked for beside
+        // it says enough.
+        query.push("k.id NOT IN (SELECT id FROM knowledge WHERE expires_at <= ");
         query.push_bind(now.as_millis()).push(")");
         if let Some(source) = &self.source {
             query.push(" AND k.source = ");

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use sqlx::SqliteConnection;
 
-use super::{Depth, StoreConfig, StoreError, backup, connection, file};
+use super::{Depth, StoreConfig, StoreError, backup, connection, file, search};
 use crate::knowledge::Timestamp;
 
 /// `PRAGMA application_id`: the letters A2AK.
@@ -125,6 +125,7 @@ async fn migrate_begun(
         sqlx::raw_sql(*step).execute(&mut *writing).await?;
         if version == 0 && standing == Standing::Original {
             sqlx::raw_sql(ORIGINAL_ADOPT).execute(&mut *writing).await?;
+            search::index_parts(writing).await?;
         }
     }
     let stamp = format!(

@@ -6,6 +6,7 @@ mod files;
 mod group;
 mod lists;
 mod original;
+mod transfer;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;

@@ -8,6 +8,7 @@ use super::StoreError;
 use super::list::Filter;
 use super::writer::Job;
 use crate::knowledge::{Draft, Expected, Identity, Revision, Timestamp};
+use crate::words;
 
 /// How many changes are kept for processes that ask what happened ([`super::Changes::Lost`]).
 const CHANGES_KEPT: i64 = 100_000;
@@ -55,8 +56,8 @@ impl Job for PutAll {
 
 const UPSERT: &str = "
     INSERT INTO knowledge (source, category, key, value, metadata, tags,
-        revision, first_revision, created_at, updated_at, expires_at)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, before.revision + 1, before.revision + 1, ?7, ?7, ?8
+        revision, first_revision, created_at, updated_at, expires_at, parts)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, before.revision + 1, before.revision + 1, ?7, ?7, ?8, ?10
     FROM (
         SELECT coalesce(max(revision), 0) AS revision FROM knowledge_history
         WHERE source = ?1 AND category = ?2 AND key = ?3
@@ -67,7 +68,7 @@ const UPSERT: &str = "
     ON CONFLICT (source, category, key) DO UPDATE SET
         value = excluded.value, metadata = excluded.metadata, tags = excluded.tags,
         revision = revision + 1, updated_at = max(updated_at, excluded.updated_at),
-        expires_at = excluded.expires_at
+        expires_at = excluded.expires_at, parts = excluded.parts
     WHERE ?9 IS NULL OR revision = ?9
     RETURNING id, revision, revision = first_revision";
 
@@ -88,6 +89,7 @@ pub(super) async fn put(
         .bind(now.as_millis())
         .bind(draft.expires_at.map(Timestamp::as_millis))
         .bind(draft.expected.map(expected_number))
+        .bind(words::parts(draft.texts()))
         .fetch_optional(&mut *connection)
         .await?;
     let Some((id, number, created)) = row else {

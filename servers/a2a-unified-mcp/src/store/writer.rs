@@ -35,7 +35,7 @@ pub(super) trait Waiting: Send {
 }
 
 /// Fails when the transaction is lost.
-type Applying<'a> = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
+pub(super) type Applying<'a> = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
 
 /// A job and who waits for it.
 pub(super) struct Queued<J: Job> {

@@ -8,6 +8,7 @@ use crate::store::StoreError;
 use crate::store::row;
 use crate::store::write::{expire, json, put};
 use crate::store::writer::Job;
+use crate::words;
 
 /// What became of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -161,8 +162,8 @@ async fn insert(
     let updated = record.updated_at.unwrap_or(now);
     sqlx::query(
         "INSERT INTO knowledge (source, category, key, value, metadata, tags,
-            revision, first_revision, created_at, updated_at, expires_at)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            revision, first_revision, created_at, updated_at, expires_at, parts)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )
     .bind(identity.source.as_str())
     .bind(identity.category.as_str())
@@ -175,6 +176,7 @@ async fn insert(
     .bind(record.created_at.unwrap_or(updated).as_millis())
     .bind(updated.as_millis())
     .bind(record.expires_at.map(Timestamp::as_millis))
+    .bind(words::parts(draft(record, value).texts()))
     .execute(connection)
     .await?;
     Ok(())

@@ -44,7 +44,7 @@ pub struct Plan(Identity, Option<Revision>);
 pub struct Reply {
     /// Always true.
     forgotten: bool,
-    /// The revision of the deletion; restore_memory brings one before it back.
+    /// The revision of the deletion; `restore_memory` brings one before it back.
     revision: Revision,
 }
 

@@ -24,6 +24,9 @@ pub struct Remember {
 /// Ten years, in seconds.
 const LONGEST: u64 = 10 * 366 * 24 * 60 * 60;
 
+/// The last revision that there can be.
+const LAST_REVISION: u64 = 0xffff_ffff;
+
 /// What is to be remembered.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -49,7 +52,7 @@ pub struct Args {
     ttl_seconds: Option<Int<1, LONGEST>>,
     /// Only write when the entry has this revision now; 0 when there must be none.
     #[serde(default)]
-    if_revision: Option<Int<0, { u32::MAX as u64 }>>,
+    if_revision: Option<Int<0, LAST_REVISION>>,
 }
 
 /// What was written. It is on the disk.

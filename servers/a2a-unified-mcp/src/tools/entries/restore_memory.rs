@@ -31,7 +31,7 @@ pub struct Args {
     /// Who said it.
     #[serde(default)]
     source: Source,
-    /// A revision of memory_history that has a value.
+    /// A revision of `memory_history` that has a value.
     revision: Revision,
 }
 

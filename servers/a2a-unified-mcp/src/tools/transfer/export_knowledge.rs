@@ -17,7 +17,7 @@ use crate::store::{Filter, Record, Store};
 use crate::tools::entries::refused;
 
 /// Pieces of the file that wait to be written.
-const WAITING: usize = 4;
+const QUEUED: usize = 4;
 
 /// Writes entries to a file.
 #[derive(Debug)]
@@ -125,13 +125,13 @@ impl Tool for ExportKnowledge {
 
     async fn run(&self, plan: Plan, call: &Call) -> Result<Reply, ToolError> {
         let path = plan.target.path().to_owned();
-        let (pieces, waiting) = mpsc::channel(WAITING);
+        let (pieces, queue) = mpsc::channel(QUEUED);
         let interrupt = Interrupt::default();
         // Declared after the channel, so that a cancelled call raises it before the pieces end.
         let unless_done = interrupt.on_drop();
         let (target, overwrite) = (plan.target, plan.overwrite);
         let writing = tokio::task::spawn_blocking(move || {
-            target.fill_from(overwrite, Pieces(waiting), &interrupt)
+            target.fill_from(overwrite, Pieces(queue), &interrupt)
         });
         let read = self.read((plan.filter, plan.history), &pieces, call).await;
         if read.is_err() {

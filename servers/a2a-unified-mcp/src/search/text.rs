@@ -1,0 +1,197 @@
+//! Ranking by text: bm25 of the words that are in the index, or of those that were probably meant.
+
+use crate::store::{Ask, Filter, Ranked, Store};
+
+use super::query::{Query, Term};
+use super::{SearchError, spelling};
+
+/// Entries that a search may go through for words that narrow little. Rarer words find the candidates
+/// then, and the common ones only count for those.
+const DRIVEN: u64 = 8192;
+/// Words of a query that others are looked up for when the index does not have them.
+const CORRECTED: usize = 8;
+
+/// A query whose words the index knows.
+#[derive(Debug)]
+pub(super) struct Text {
+    /// Terms with how many entries each is in, rarest first.
+    terms: Vec<(Term, u64)>,
+    required: Option<String>,
+}
+
+impl Text {
+    /// Looks the words up, and takes what was probably meant for those that are not there.
+    pub(super) async fn of(query: &Query, store: &Store) -> Result<Self, SearchError> {
+        let expressions: Vec<String> = query.wanted.iter().map(Term::expression).collect();
+        let counts = match expressions.as_slice() {
+            [] => Vec::new(),
+            expressions => store.count_each(expressions).await?,
+        };
+        let mut terms = Vec::new();
+        let mut corrected = 0;
+        for (term, count) in query.wanted.iter().zip(counts) {
+            if count > 0 {
+                terms.push((term.clone(), count));
+            } else if term.loose && corrected < CORRECTED {
+                corrected += 1;
+                terms.extend(spelling::meant(store, &term.words).await?);
+            }
+        }
+        // Stable, so that the order is always the same.
+        terms.sort_by_key(|(_, count)| *count);
+        let required: Vec<String> = query.required.iter().map(Term::expression).collect();
+        Ok(Self {
+            terms,
+            required: (!required.is_empty()).then(|| required.join(" AND ")),
+        })
+    }
+
+    /// Every word that is looked for.
+    pub(super) fn words(&self) -> impl Iterator<Item = &str> {
+        self.terms.iter().map(|(term, _)| term.words.as_str())
+    }
+
+    /// Whether nothing was asked for that the index could have.
+    pub(super) fn is_empty(&self) -> bool {
+        self.terms.is_empty() && self.required.is_none()
+    }
+
+    /// What must be there, in the language of FTS5.
+    pub(super) fn required(&self) -> Option<&str> {
+        self.required.as_deref()
+    }
+
+    /// The best `most` entries, best first.
+    pub(super) async fn best(
+        &self,
+        store: &Store,
+        filter: &Filter,
+        most: usize,
+    ) -> Result<Vec<Ranked>, SearchError> {
+        if self.is_empty() {
+            return Ok(Vec::new());
+        }
+        let all = self.all();
+        let ask = self.ask(&all, filter, most);
+        let enough = u64::try_from(most).unwrap_or(u64::MAX).saturating_mul(2);
+        let driving = self.driving(enough);
+        if driving < self.terms.len() {
+            let found = self.driven(store, ask, driving).await?;
+            if found.len() >= most {
+                return Ok(found);
+            }
+        }
+        Ok(store.rank(ask).await?)
+    }
+
+    /// As [`Text::best`], but without going through entries of which there are too many: where all the
+    /// words are common, only some that were created last are found.
+    pub(super) async fn quick(
+        &self,
+        store: &Store,
+        filter: &Filter,
+        most: usize,
+    ) -> Result<Vec<Ranked>, SearchError> {
+        if self.is_empty() {
+            return Ok(Vec::new());
+        }
+        let all = self.all();
+        let mut ask = self.ask(&all, filter, most);
+        let driving = self.driving(0).max(1);
+        if let Some((_, rarest)) = self.terms.first()
+            && *rarest > DRIVEN
+        {
+            ask.newest = share(DRIVEN, *rarest);
+        }
+        if driving < self.terms.len() {
+            self.driven(store, ask, driving).await
+        } else {
+            Ok(store.rank(ask).await?)
+        }
+    }
+
+    fn ask<'a>(&'a self, wanted: &'a str, filter: &'a Filter, most: usize) -> Ask<'a> {
+        Ask {
+            wanted,
+            required: self.required(),
+            filter,
+            among: None,
+            newest: 1.0,
+            most,
+        }
+    }
+
+    /// The rarest terms find candidates, and all of them rank those.
+    async fn driven(
+        &self,
+        store: &Store,
+        ask: Ask<'_>,
+        driving: usize,
+    ) -> Result<Vec<Ranked>, SearchError> {
+        let wanted = either(self.terms.iter().take(driving).map(|(term, _)| term));
+        let candidates = Ask {
+            wanted: &wanted,
+            most: ask.most.saturating_mul(2),
+            ..ask
+        };
+        let found = store.rank(candidates).await?;
+        let ids: Vec<i64> = found.iter().map(|found| found.id).collect();
+        let among = Some(ids.as_slice());
+        Ok(store.rank(Ask { among, ..ask }).await?)
+    }
+
+    /// The scores of these entries, without those that the words are not in.
+    pub(super) async fn scores(
+        &self,
+        store: &Store,
+        ids: &[i64],
+    ) -> Result<Vec<Ranked>, SearchError> {
+        let wanted = self.all();
+        if wanted.is_empty() || ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let filter = Filter::default();
+        let ask = Ask {
+            required: None,
+            among: Some(ids),
+            ..self.ask(&wanted, &filter, ids.len())
+        };
+        Ok(store.rank(ask).await?)
+    }
+
+    fn all(&self) -> String {
+        let wanted = either(self.terms.iter().map(|(term, _)| term));
+        match (&self.required, wanted.is_empty()) {
+            (None, _) => wanted,
+            (Some(required), true) => required.clone(),
+            // What must be there counts too, and is there without any of the others.
+            (Some(required), false) => format!("({required}) OR {wanted}"),
+        }
+    }
+
+    /// How many of the terms, rarest first, find the candidates: as many as are needed for `enough` of
+    /// them, and more as long as those are not too many.
+    fn driving(&self, enough: u64) -> usize {
+        if self.required.is_some() {
+            return self.terms.len();
+        }
+        let mut found = 0_u64;
+        let fits = |(_, count): &&(Term, u64)| {
+            let goes = found < enough || found.saturating_add(*count) <= DRIVEN;
+            found = found.saturating_add(*count);
+            goes
+        };
+        self.terms.iter().take_while(fits).count()
+    }
+}
+
+/// A part of a whole, of numbers that are far below 2³².
+fn share(part: u64, whole: u64) -> f64 {
+    let number = |number: u64| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
+    number(part) / number(whole)
+}
+
+fn either<'a>(terms: impl Iterator<Item = &'a Term>) -> String {
+    let expressions: Vec<String> = terms.map(Term::expression).collect();
+    expressions.join(" OR ")
+}

@@ -1,0 +1,214 @@
+//! What searching needs of the full-text index (<https://sqlite.org/fts5.html>).
+
+use futures_util::TryStreamExt;
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+
+use super::list::Filter;
+use super::row::{self, COLUMNS};
+use super::{Store, StoreError};
+use crate::knowledge::{Entry, Timestamp};
+use crate::words;
+
+/// Values are read until they are more bytes than this together, and one more.
+const ENTRIES_BYTES: usize = 8 << 20;
+
+/// What weighs how much in `bm25`: key, value, category, tags, parts.
+const RANK: &str = "bm25(knowledge_fts, 3.0, 1.0, 0.5, 1.0, 1.0)";
+
+/// Which entries to rank by text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ask<'a> {
+    /// What counts, in the language of FTS5.
+    pub(crate) wanted: &'a str,
+    /// What must be there as well, in the same language.
+    pub(crate) required: Option<&'a str>,
+    /// Which entries may be found.
+    pub(crate) filter: &'a Filter,
+    /// Only these of them.
+    pub(crate) among: Option<&'a [i64]>,
+    /// Only this share of the entries, those that were created last; 1 for all.
+    pub(crate) newest: f64,
+    /// How many at most.
+    pub(crate) most: usize,
+}
+
+/// An entry that was found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Ranked {
+    pub(crate) id: i64,
+    /// Greater is better.
+    pub(crate) score: f64,
+    pub(crate) updated_at: Timestamp,
+}
+
+impl Store {
+    /// The best entries, best first; of equal ones the newest number first.
+    pub(crate) async fn rank(&self, ask: Ask<'_>) -> Result<Vec<Ranked>, StoreError> {
+        let mut query =
+            QueryBuilder::new("SELECT f.id, -f.score, k.updated_at FROM (SELECT rowid AS id, ");
+        // Named in the result, bm25 is computed for what the conditions let through only.
+        query
+            .push(RANK)
+            .push(" AS score FROM knowledge_fts WHERE knowledge_fts MATCH ");
+        query.push_bind(ask.wanted);
+        if let Some(required) = ask.required {
+            query
+                .push(" AND +rowid IN (SELECT rowid FROM knowledge_fts WHERE knowledge_fts MATCH ");
+            query.push_bind(required).push(")");
+        }
+        if let Some(among) = ask.among {
+            query.push(" AND +rowid IN (SELECT value FROM json_each(");
+            query.push_bind(list(among)).push("))");
+        }
+        if ask.newest < 1.0 {
+            query.push(" AND rowid > (SELECT CAST(max(id) * ");
+            query
+                .push_bind(1.0 - ask.newest)
+                .push(" AS INTEGER) FROM knowledge)");
+        }
+        push_filter(&mut query, ask.filter, Timestamp::now());
+        query.push(" ORDER BY score, rowid DESC LIMIT ");
+        query.push_bind(i64::try_from(ask.most).unwrap_or(i64::MAX));
+        query.push(") AS f CROSS JOIN knowledge AS k ON k.id = f.id ORDER BY f.score, f.id DESC");
+        let rows: Vec<(i64, f64, i64)> = query.build_query_as().fetch_all(&self.readers).await?;
+        let ranked = rows.into_iter().map(|(id, score, updated_at)| Ranked {
+            id,
+            score,
+            updated_at: Timestamp::from_millis(updated_at),
+        });
+        Ok(ranked.collect())
+    }
+
+    /// How many entries each expression finds, those past their time among them.
+    pub(crate) async fn count_each(&self, expressions: &[String]) -> Result<Vec<u64>, StoreError> {
+        let expressions = serde_json::Value::from(expressions).to_string();
+        let counts: Vec<i64> = sqlx::query_scalar(
+            "SELECT (SELECT count(*) FROM knowledge_fts WHERE knowledge_fts MATCH e.value)
+            FROM json_each(?1) AS e ORDER BY e.key",
+        )
+        .bind(expressions)
+        .fetch_all(&self.readers)
+        .await?;
+        let counts = counts.into_iter();
+        Ok(counts
+            .map(|count| u64::try_from(count).unwrap_or(0))
+            .collect())
+    }
+
+    /// The first `most` words of the index from `from` to before `to`, and how many entries have each.
+    pub(crate) async fn words_between(
+        &self,
+        from: &str,
+        to: &str,
+        most: u32,
+    ) -> Result<Vec<(String, i64)>, StoreError> {
+        let words = sqlx::query_as(
+            "SELECT term, doc FROM knowledge_word WHERE term >= ?1 AND term < ?2 LIMIT ?3",
+        );
+        let words = words.bind(from).bind(to).bind(most);
+        Ok(words.fetch_all(&self.readers).await?)
+    }
+
+    /// The numbers of the entries that a filter lets through, sorted.
+    pub(crate) async fn let_through(
+        &self,
+        filter: &Filter,
+        required: Option<&str>,
+    ) -> Result<Vec<i64>, StoreError> {
+        // One text instead of as many rows: a row takes about a microsecond.
+        let mut query =
+            QueryBuilder::new("SELECT json_group_array(k.id) FROM knowledge AS k WHERE ");
+        filter.push_to(&mut query, Timestamp::now());
+        if let Some(required) = required {
+            query.push(" AND k.id IN (SELECT rowid FROM knowledge_fts WHERE knowledge_fts MATCH ");
+            query.push_bind(required).push(")");
+        }
+        let ids: String = query.build_query_scalar().fetch_one(&self.readers).await?;
+        let mut ids: Vec<i64> = serde_json::from_str(&ids)
+            .map_err(|error| StoreError::Database(sqlx::Error::Decode(error.into())))?;
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    /// When each of these entries was written, without those that are gone.
+    pub(crate) async fn times(&self, ids: &[i64]) -> Result<Vec<(i64, Timestamp)>, StoreError> {
+        let times: Vec<(i64, i64)> = sqlx::query_as(
+            "SELECT k.id, k.updated_at FROM json_each(?1) AS n CROSS JOIN knowledge AS k
+            ON k.id = n.value WHERE k.expires_at IS NULL OR k.expires_at > ?2",
+        )
+        .bind(list(ids))
+        .bind(Timestamp::now().as_millis())
+        .fetch_all(&self.readers)
+        .await?;
+        let time = |(id, time)| (id, Timestamp::from_millis(time));
+        Ok(times.into_iter().map(time).collect())
+    }
+
+    /// The entries of these numbers, in any order, without those that are gone; fewer when they are large.
+    pub(crate) async fn numbered(&self, ids: &[i64]) -> Result<Vec<Entry>, StoreError> {
+        let mut query = QueryBuilder::new("SELECT ");
+        query.push(COLUMNS).push(" FROM json_each(");
+        query.push_bind(list(ids));
+        query.push(") AS n CROSS JOIN knowledge AS k ON k.id = n.value ");
+        query.push("WHERE k.expires_at IS NULL OR k.expires_at > ");
+        query.push_bind(Timestamp::now().as_millis());
+        query.push(" ORDER BY n.key");
+        let query = query.build();
+        let mut rows = query.fetch(&self.readers);
+        let (mut entries, mut bytes) = (Vec::with_capacity(ids.len()), 0);
+        while let Some(row) = rows.try_next().await? {
+            let entry = row::entry(&row)?;
+            bytes += entry.value.as_str().len();
+            entries.push(entry);
+            if bytes > ENTRIES_BYTES {
+                break;
+            }
+        }
+        Ok(entries)
+    }
+}
+
+/// Gives entries that were not written by this program the words within their words.
+pub(super) async fn index_parts(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let mut last = 0_i64;
+    loop {
+        let next: Option<(i64, String, String, String)> = sqlx::query_as(
+            "SELECT id, key, category, value FROM knowledge WHERE id > ?1 ORDER BY id LIMIT 1",
+        )
+        .bind(last)
+        .fetch_optional(&mut *connection)
+        .await?;
+        let Some((id, key, category, value)) = next else {
+            return Ok(());
+        };
+        last = id;
+        let parts = words::parts([key.as_str(), &category, &value]);
+        if !parts.is_empty() {
+            let update = sqlx::query("UPDATE knowledge SET parts = ?2 WHERE id = ?1");
+            update
+                .bind(id)
+                .bind(parts)
+                .execute(&mut *connection)
+                .await?;
+        }
+    }
+}
+
+/// What the filter asks of `knowledge_fts`. Mostly nothing but that the entry is not past its time;
+/// then the few that are past it are looked up instead.
+fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &Filter, now: Timestamp) {
+    if *filter == Filter::default() {
+        query.push(" AND +rowid NOT IN (SELECT id FROM knowledge WHERE expires_at <= ");
+        query.push_bind(now.as_millis()).push(")");
+    } else {
+        query.push(
+            " AND EXISTS (SELECT 1 FROM knowledge AS k WHERE k.id = knowledge_fts.rowid AND ",
+        );
+        filter.push_to(query, now);
+        query.push(")");
+    }
+}
+
+fn list(ids: &[i64]) -> String {
+    serde_json::Value::from(ids).to_string()
+}
