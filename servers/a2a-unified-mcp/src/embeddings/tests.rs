@@ -97,7 +97,8 @@ pub(crate) fn opening(encoder: &Arc<Hashing>) -> (Open, Arc<AtomicUsize>) {
     let counter = Arc::clone(&opened);
     let open: Open = Arc::new(move || {
         counter.fetch_add(1, Ordering::SeqCst);
-        Ok(Arc::clone(&encoder) as Arc<dyn Encoder>)
+        let encoder: Arc<dyn Encoder> = Arc::<Hashing>::clone(&encoder);
+        Ok(encoder)
     });
     (open, opened)
 }
