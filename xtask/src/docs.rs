@@ -1,10 +1,11 @@
-//! The tables of `README.md` that come from the server itself.
+//! The tables of `README.md` that come from the servers themselves.
 //!
 //! A block starts at `<!-- generated:NAME -->` and ends at the next `<!-- /generated -->`; what
-//! lies between is replaced by what `omnipotent-mcp reference` says.
+//! lies between is replaced by what `reference`, a sub-command of each server, says.
 
 mod tables;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
@@ -15,29 +16,40 @@ use crate::workspace::Workspace;
 use crate::{only_flag, process};
 
 const DOCUMENT: &str = "README.md";
-const PACKAGE: &str = "omnipotent-mcp";
+const OMNIPOTENT: &str = "omnipotent-mcp";
+const A2A: &str = "a2a-unified-mcp";
 const CLOSING: &str = "<!-- /generated -->";
 
-/// A block's name and what fills it.
-type Block = (&'static str, fn(&Value) -> Result<String>);
+/// A block's name, the server that knows, and what fills it from what the server says.
+type Block = (&'static str, &'static str, fn(&Value) -> Result<String>);
 
 const BLOCKS: &[Block] = &[
-    ("tools", tables::tools),
-    ("config", tables::config),
-    ("command-rules", tables::command_rules),
-    ("metrics", tables::metrics),
+    ("tools", OMNIPOTENT, tables::tools),
+    ("config", OMNIPOTENT, tables::config),
+    ("command-rules", OMNIPOTENT, tables::command_rules),
+    ("metrics", OMNIPOTENT, tables::metrics),
+    ("memory-tools", A2A, tables::tools),
+    ("memory-config", A2A, tables::config),
+    ("memory-prompts", A2A, tables::prompts),
 ];
+
+/// What each server says of itself, by its package.
+type References = BTreeMap<&'static str, Value>;
 
 /// `cargo xtask docs [--check]`.
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
     let check = only_flag(args, "--check")?;
-    let binary = workspace.build_servers("ci")?.join(PACKAGE);
-    let reference = process::output(Command::new(binary).arg("reference"))?;
-    let reference: Value = serde_json::from_str(&reference).context("the reference is not JSON")?;
+    let binaries = workspace.build_servers("ci")?;
+    let mut references = References::new();
+    for package in [OMNIPOTENT, A2A] {
+        let printed = process::output(Command::new(binaries.join(package)).arg("reference"))?;
+        let reference = serde_json::from_str(&printed);
+        references.insert(package, reference.context("the reference is not JSON")?);
+    }
 
     let path = workspace.root.join(DOCUMENT);
     let old = fs::read_to_string(&path).with_context(|| format!("cannot read {DOCUMENT}"))?;
-    let (new, stale) = regenerate(&old, &reference)?;
+    let (new, stale) = regenerate(&old, &references)?;
     if check && !stale.is_empty() {
         bail!(
             "{DOCUMENT} is stale ({}): run `cargo xtask docs`",
@@ -52,10 +64,10 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
 }
 
 /// The document with every block filled, and the names of the blocks that changed.
-fn regenerate(document: &str, reference: &Value) -> Result<(String, Vec<&'static str>)> {
+fn regenerate(document: &str, references: &References) -> Result<(String, Vec<&'static str>)> {
     let mut text = document.to_owned();
     let mut stale = Vec::new();
-    for (name, render) in BLOCKS {
+    for (name, package, render) in BLOCKS {
         let opening = opening(name);
         let Some((before, rest)) = text.split_once(&opening) else {
             continue;
@@ -63,6 +75,7 @@ fn regenerate(document: &str, reference: &Value) -> Result<(String, Vec<&'static
         let (old, after) = rest
             .split_once(CLOSING)
             .with_context(|| format!("the block `{name}` of {DOCUMENT} is not closed"))?;
+        let reference = references.get(package).context("a server says nothing")?;
         let new = render(reference).with_context(|| format!("block `{name}`"))?;
         let new = format!("\n{}\n", new.trim_end());
         if old != new {
@@ -78,7 +91,7 @@ fn regenerate(document: &str, reference: &Value) -> Result<(String, Vec<&'static
 fn refuse_unknown_blocks(text: &str) -> Result<()> {
     for rest in text.split("<!-- generated:").skip(1) {
         let name = rest.split(" -->").next().unwrap_or_default();
-        if !BLOCKS.iter().any(|(known, _)| *known == name) {
+        if !BLOCKS.iter().any(|(known, ..)| *known == name) {
             bail!("{DOCUMENT} has an unknown block `{name}`");
         }
     }
@@ -93,20 +106,20 @@ fn opening(name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn reference() -> Value {
-        serde_json::json!({ "metrics": [] })
+    fn references() -> References {
+        References::from([(OMNIPOTENT, serde_json::json!({ "metrics": [] }))])
     }
 
     #[test]
     fn fills_a_block_once_and_leaves_the_rest_alone() {
         let document = "# Title\n<!-- generated:metrics -->old<!-- /generated -->\nThe end\n";
-        let (filled, stale) = regenerate(document, &reference()).unwrap();
+        let (filled, stale) = regenerate(document, &references()).unwrap();
         let expected = "# Title\n<!-- generated:metrics -->\n\
                         | Metric | Kind | Labels | Meaning |\n| --- | --- | --- | --- |\n\
                         <!-- /generated -->\nThe end\n";
         assert_eq!((filled.as_str(), stale), (expected, vec!["metrics"]));
         assert_eq!(
-            regenerate(&filled, &reference()).unwrap(),
+            regenerate(&filled, &references()).unwrap(),
             (filled.clone(), vec![])
         );
     }
@@ -114,7 +127,7 @@ mod tests {
     #[test]
     fn names_the_block_that_is_at_fault() {
         let check = |document: &str, expected: &str| {
-            let error = regenerate(document, &reference()).unwrap_err();
+            let error = regenerate(document, &references()).unwrap_err();
             assert_eq!(format!("{error:#}"), expected);
         };
         check(

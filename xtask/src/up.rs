@@ -22,16 +22,28 @@ struct Introduction {
     requests: &'static [&'static str],
 }
 
-const INTRODUCTIONS: &[Introduction] = &[Introduction {
-    package: "omnipotent-mcp",
-    http_port: 8931,
-    ops_port: 9931,
-    requests: &[
-        "How much memory is free here, and which five processes use the most?",
-        "Read Cargo.toml and list the dependencies by purpose.",
-        "Run `cargo --version`, then write the answer to notes.txt.",
-    ],
-}];
+const INTRODUCTIONS: &[Introduction] = &[
+    Introduction {
+        package: "omnipotent-mcp",
+        http_port: 8931,
+        ops_port: 9931,
+        requests: &[
+            "How much memory is free here, and which five processes use the most?",
+            "Read Cargo.toml and list the dependencies by purpose.",
+            "Run `cargo --version`, then write the answer to notes.txt.",
+        ],
+    },
+    Introduction {
+        package: "a2a-unified-mcp",
+        http_port: 8932,
+        ops_port: 9932,
+        requests: &[
+            "Remember that we deploy on Fridays, in the category \"team\".",
+            "What do we know about deployments?",
+            "Show me how that memory changed over time, and bring back its first version.",
+        ],
+    },
+];
 
 /// How often the servers and the stop flag are looked at.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);

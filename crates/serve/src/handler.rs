@@ -6,6 +6,7 @@ mod shapes;
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mcp_toolcall::{Call, Caller, Pipeline, Progress, UnknownTool};
 use rmcp::model::{
@@ -74,11 +75,12 @@ impl Handler {
         }
     }
 
-    /// One for another connection: subscriptions end with the connection they were made on.
-    pub(crate) fn for_connection(&self) -> Self {
+    /// One for another connection: subscriptions end with the connection they were made on. `idle` is
+    /// how long its session may be idle.
+    pub(crate) fn for_session(&self, idle: Duration) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
-            connection: Arc::default(),
+            connection: Arc::new(Connection::that_may_idle(idle)),
         }
     }
 

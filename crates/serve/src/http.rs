@@ -38,8 +38,9 @@ pub(crate) fn routes(
         .with_json_response(true)
         .with_max_request_body_bytes(config.transport.max_message_bytes.get())
         .with_cancellation_token(stop);
+    let idle = config.http.session_idle;
     let service = StreamableHttpService::new(
-        move || Ok(handler.for_connection()),
+        move || Ok(handler.for_session(idle)),
         Arc::clone(&sessions),
         transport,
     );

@@ -18,10 +18,12 @@ pub fn reference<C: JsonSchema + Serialize + Default>(
         "config": config_keys::<C>(environment_prefix),
         "metrics": mcp_metrics::METRICS.iter().map(metric).collect::<Vec<_>>(),
     });
-    if let Some(library) = pipeline.library() {
+    if let Some(library) = pipeline.library()
+        && let Some(parts) = reference.as_object_mut()
+    {
         let spec = library.spec();
-        reference["resources"] = json!(spec.templates);
-        reference["prompts"] = json!(spec.prompts);
+        parts.insert("resources".to_owned(), json!(spec.templates));
+        parts.insert("prompts".to_owned(), json!(spec.prompts));
     }
     reference
 }

@@ -5,9 +5,10 @@
 
 mod connection;
 mod feed;
+mod keep_alive;
 mod wanted;
 
-pub(crate) use connection::Connection;
+pub(crate) use connection::{Connection, fit};
 pub(crate) use feed::{Feed, Sink};
 pub(crate) use wanted::Wanted;
 

@@ -4,12 +4,15 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use mcp_cache::CacheConfig;
+use mcp_egress::EgressConfig;
 use mcp_ratelimit::RateConfig;
 use mcp_serve::{HttpConfig, LogConfig, OpsConfig, ServeConfig, TransportConfig};
 use mcp_toolcall::PipelineConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::embeddings::EmbeddingConfig;
+use crate::search::SearchConfig;
 use crate::store::StoreConfig;
 
 /// Prefix of the environment variables that configure the server: `A2A_RATE__REQUESTS` is
@@ -24,6 +27,12 @@ pub struct Config {
     pub data: DataConfig,
     /// How the file is used.
     pub store: StoreConfig,
+    /// How entries are searched.
+    pub search: SearchConfig,
+    /// Where vectors come from, which searching by meaning needs.
+    pub embedding: EmbeddingConfig,
+    /// Which hosts may be asked, for an embeddings endpoint, and how long and how much.
+    pub egress: EgressConfig,
     /// Files that calls may write and read.
     pub exports: ExportsConfig,
     /// How often a caller may call.
@@ -75,9 +84,16 @@ impl Default for ExportsConfig {
 
 impl Default for Config {
     fn default() -> Self {
+        let user_agent = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned();
         Self {
             data: DataConfig::default(),
             store: StoreConfig::default(),
+            search: SearchConfig::default(),
+            embedding: EmbeddingConfig::default(),
+            egress: EgressConfig {
+                user_agent,
+                ..EgressConfig::default()
+            },
             exports: ExportsConfig::default(),
             rate: RateConfig {
                 requests: NonZeroU32::MIN.saturating_add(149),

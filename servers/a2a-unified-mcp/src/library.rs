@@ -1,5 +1,6 @@
 //! Entries as resources, `memory://{source}/{category}/{key}`, and prompts made of them.
 
+mod find;
 mod prompts;
 #[cfg(test)]
 mod tests;

@@ -77,8 +77,7 @@ pub(crate) async fn reference(mut config: Config, start: Start) -> anyhow::Resul
     let server = Server::build(config, start).await;
     let printed = match &server {
         Ok(server) => {
-            let policy = server.pipeline().policy();
-            let reference = mcp_serve::reference::<Config>(&policy.catalog, ENVIRONMENT_PREFIX);
+            let reference = mcp_serve::reference::<Config>(server.pipeline(), ENVIRONMENT_PREFIX);
             show(&format!("{reference:#}\n"))
         }
         Err(_) => Ok(()),

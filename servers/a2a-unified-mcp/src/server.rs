@@ -11,9 +11,13 @@ use mcp_security::redaction::{Redactor, Secret, secrets_in_environment};
 use mcp_serve::program::user_directory;
 use mcp_serve::{Access, Identity, MissingToken, ServeConfig, ServeError, Stop};
 use mcp_toolcall::{Pipeline, Policy, Sanitiser, reply_cache};
+use tokio_util::sync::CancellationToken;
 
 use crate::Config;
 use crate::caches::Caches;
+use crate::embeddings::{Embedder, EmbedderSetup, SetupError, Worker};
+use crate::library::Memories;
+use crate::search::Searcher;
 use crate::store::{Store, StoreError};
 use crate::tools::transfer::Exports;
 use crate::tools::{self, Parts};
@@ -50,6 +54,7 @@ pub struct Server {
     pipeline: Arc<Pipeline>,
     recorder: Recorder,
     store: Arc<Store>,
+    embedder: Embedder,
     soundness: Soundness,
     access: Access,
     serve: ServeConfig,
@@ -69,6 +74,12 @@ pub enum BuildError {
         /// Why.
         source: StoreError,
     },
+    /// The embeddings endpoint cannot be used.
+    #[error("embedding")]
+    Embedding(#[from] SetupError),
+    /// The network policy cannot be used.
+    #[error("egress")]
+    Egress(#[from] mcp_egress::ConfigError),
     /// The server cannot be reached in the way that is asked for.
     #[error("http")]
     Serve(#[from] ServeError),
@@ -109,11 +120,25 @@ impl Server {
         let opened = Store::open(&path, &config.store).await;
         let store = Arc::new(opened.map_err(|source| BuildError::Store { path, source })?);
         let recorder = Recorder::new(IDENTITY.version);
+        let variable = |name: &str| {
+            let found = environment.iter().find(|(key, _)| key == name);
+            found.and_then(|(_, value)| value.to_str().map(str::to_owned))
+        };
+        let setup = EmbedderSetup {
+            config: &config.embedding,
+            data: &directory,
+            egress: config.egress.build()?,
+            environment: &variable,
+        };
+        let embedder = Embedder::build(Arc::clone(&store), setup)?;
+        let searcher = Searcher::new(Arc::clone(&store), &config.search);
         let soundness = Soundness::default();
         let catalog = tools::catalog(Parts {
             store: Arc::clone(&store),
             exports: Exports::new(&config.exports, &directory),
-            caches: Caches::build(&config.cache),
+            caches: Caches::build(&config.cache, searcher.clone(), embedder.clone()),
+            embedder: embedder.clone(),
+            searcher: searcher.clone(),
             recorder: recorder.clone(),
             soundness: soundness.clone(),
             started: Instant::now(),
@@ -130,11 +155,14 @@ impl Server {
         }));
         let largest = config.transport.max_message_bytes.get();
         let sanitiser = Sanitiser::new(Redactor::build(secrets), largest);
-        let pipeline = Pipeline::new(config.calls, policy, reply_cache(&config.cache), sanitiser);
+        let replies = reply_cache(&config.cache);
+        let pipeline = Pipeline::new(config.calls, policy, replies, sanitiser)
+            .with_library(Memories::new(Arc::clone(&store), searcher));
         Ok(Self {
             pipeline: Arc::new(pipeline),
             recorder,
             store,
+            embedder,
             soundness,
             access,
             serve,
@@ -158,8 +186,14 @@ impl Server {
     pub async fn run(self) -> Result<(), ServeError> {
         let stop = Stop::on_signals()?;
         let served = (self.pipeline, self.recorder);
+        let ended = CancellationToken::new();
+        let embedding = Worker::new(self.embedder).run(ended.clone());
+        let serving = async {
+            let _ended = ended.drop_guard();
+            mcp_serve::run(IDENTITY, self.serve, self.access, served, stop).await
+        };
         let outcome = tokio::select! {
-            outcome = mcp_serve::run(IDENTITY, self.serve, self.access, served, stop) => outcome,
+            (outcome, ()) = async { tokio::join!(serving, embedding) } => outcome,
             never = upkeep::run(&self.store, &self.soundness) => match never {},
         };
         self.store.close().await;

@@ -3,6 +3,7 @@
 pub mod batches;
 pub mod entries;
 pub mod operations;
+pub mod search_knowledge;
 pub mod transfer;
 
 use std::error::Error;
@@ -15,10 +16,13 @@ use mcp_toolcall::{Catalog, Code, ToolError};
 
 use crate::IDENTITY;
 use crate::caches::Caches;
+use crate::embeddings::Embedder;
+use crate::search::Searcher;
 use crate::store::{Store, StoreError};
 use crate::upkeep::Soundness;
 use batches::batch_recall::BatchRecall;
 use batches::batch_remember::BatchRemember;
+use batches::batch_search::BatchSearch;
 use entries::forget::Forget;
 use entries::forget_where::ForgetWhere;
 use entries::list_memories::ListMemories;
@@ -28,6 +32,7 @@ use entries::remember::Remember;
 use entries::restore_memory::RestoreMemory;
 use operations::health::MemoryChecks;
 use operations::knowledge_stats::KnowledgeStats;
+use search_knowledge::SearchKnowledge;
 use transfer::Exports;
 use transfer::export_knowledge::ExportKnowledge;
 use transfer::import_knowledge::ImportKnowledge;
@@ -40,6 +45,10 @@ const BUSY_RETRY: Duration = Duration::from_secs(1);
 pub(crate) struct Parts {
     /// Where entries are kept.
     pub(crate) store: Arc<Store>,
+    /// What finds them.
+    pub(crate) searcher: Searcher,
+    /// What makes vectors of them.
+    pub(crate) embedder: Embedder,
     /// Where files may be written and read.
     pub(crate) exports: Exports,
     /// What is remembered in memory.
@@ -56,6 +65,8 @@ pub(crate) struct Parts {
 pub(crate) fn catalog(parts: Parts) -> Catalog {
     let Parts {
         store,
+        searcher,
+        embedder,
         exports,
         caches,
         recorder,
@@ -66,6 +77,9 @@ pub(crate) fn catalog(parts: Parts) -> Catalog {
     Catalog::default()
         .with(BatchRecall { store: shared() })
         .with(BatchRemember { store: shared() })
+        .with(BatchSearch {
+            searcher: searcher.clone(),
+        })
         .with(ClearCache {
             caches: caches.clone(),
         })
@@ -82,6 +96,7 @@ pub(crate) fn catalog(parts: Parts) -> Catalog {
         .with(HealthCheck {
             checks: MemoryChecks {
                 store: shared(),
+                embedder: embedder.clone(),
                 soundness,
             },
             caches: caches.clone(),
@@ -95,6 +110,7 @@ pub(crate) fn catalog(parts: Parts) -> Catalog {
         })
         .with(KnowledgeStats {
             store: shared(),
+            embedder,
             caches,
         })
         .with(ListMemories { store: shared() })
@@ -102,6 +118,7 @@ pub(crate) fn catalog(parts: Parts) -> Catalog {
         .with(Recall { store: shared() })
         .with(Remember { store: shared() })
         .with(RestoreMemory { store: shared() })
+        .with(SearchKnowledge { searcher })
 }
 
 /// Why the store refused, and what the caller can do about it.

@@ -63,6 +63,14 @@ fn samples() -> Vec<(&'static str, Value)> {
             "batch_remember",
             json!({ "items": [{ "key": "c", "value": "v" }, { "key": "c", "value": "v", "if_revision": 7 }], "partial": true }),
         ),
+        (
+            "search_knowledge",
+            json!({ "query": "v", "mode": "text", "tags": ["x"], "min_score": 0 }),
+        ),
+        (
+            "batch_search",
+            json!({ "queries": ["v", { "query": "v", "limit": 1 }] }),
+        ),
         ("list_memories", json!({ "limit": 1 })),
         ("memory_history", json!({ "key": "a" })),
         ("restore_memory", json!({ "key": "a", "revision": 1 })),

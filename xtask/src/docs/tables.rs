@@ -36,6 +36,31 @@ pub(super) fn config(reference: &Value) -> Result<String> {
     )
 }
 
+/// Name and arguments of each prompt, and what it asks the model for.
+pub(super) fn prompts(reference: &Value) -> Result<String> {
+    table(
+        reference,
+        "prompts",
+        &["Prompt", "What it asks for"],
+        |prompt| {
+            let arguments = prompt.get("arguments").and_then(Value::as_array);
+            let named = arguments.into_iter().flatten().map(|argument| {
+                let mark = if argument["required"] == true {
+                    ""
+                } else {
+                    "?"
+                };
+                Ok(format!("{}{mark}", string(argument, "name")?))
+            });
+            let named = named.collect::<Result<Vec<_>>>()?.join(", ");
+            Ok([
+                code(&format!("{}({named})", string(prompt, "name")?)),
+                string(prompt, "description")?,
+            ])
+        },
+    )
+}
+
 /// Id of each built-in rule, why it refuses, and one command line that it refuses.
 pub(super) fn command_rules(reference: &Value) -> Result<String> {
     table(

@@ -16,7 +16,7 @@ use rmcp::model::{
 use rmcp::service::{RequestContext, SubscriptionContext};
 
 use super::{Handler, LIST_TTL_MS, shapes};
-use crate::subscriptions::{Full, MAX_SUBSCRIPTIONS, Sink, Wanted};
+use crate::subscriptions::{Full, Sink, Wanted, fit};
 
 const SUBSCRIBE: &str = "resources/subscribe";
 const UNSUBSCRIBE: &str = "resources/unsubscribe";
@@ -61,8 +61,8 @@ impl Handler {
         let library = self.library(ListResourcesRequestMethod::VALUE)?;
         if is_legacy(&context) {
             // In that era nobody asks to hear of the list: who has one is told when it changes.
-            let sink = Sink::Peer(context.peer.clone());
-            let established = self.connection.follow_list(&self.shared.feed, sink);
+            let peer = context.peer.clone();
+            let established = self.connection.follow_list(&self.shared.feed, peer);
             established.established().await;
         }
         let (call, _in_progress) = self.begin(Progress::silent());
@@ -163,7 +163,7 @@ impl Handler {
         let library = self.shared.pipeline.library()?;
         let asked = requested.resource_subscriptions.as_deref().unwrap_or(&[]);
         let known = |uri: &&String| library.canonical(uri).is_some();
-        let uris: Vec<String> = if asked.len() <= MAX_SUBSCRIPTIONS {
+        let uris: Vec<String> = if fit(asked) {
             asked.iter().filter(known).cloned().collect()
         } else {
             // Refused as a whole by `deliver`.
@@ -183,8 +183,8 @@ impl Handler {
         let library = self.library(SubscriptionsListenRequestMethod::VALUE)?;
         let is_empty = *context.accepted() == SubscriptionFilter::new();
         let following = (!is_empty).then(|| self.connection.expected(&self.shared.feed));
-        let requested = context.requested().resource_subscriptions.as_ref();
-        if requested.is_some_and(|uris| uris.len() > MAX_SUBSCRIPTIONS) {
+        let requested = context.requested().resource_subscriptions.as_deref();
+        if !fit(requested.unwrap_or(&[])) {
             return Err(shapes::full(&Full));
         }
         let uris = context.accepted().resource_subscriptions.as_deref();
@@ -223,10 +223,10 @@ impl Handler {
         let Some(canonical) = library.canonical(uri) else {
             return Err(shapes::no_such_resource(uri));
         };
-        let sink = Sink::Peer(context.peer.clone());
+        let peer = context.peer.clone();
         let established = self
             .connection
-            .subscribe((canonical, uri), &self.shared.feed, sink)
+            .subscribe((canonical, uri), &self.shared.feed, peer)
             .map_err(|full| shapes::full(&full))?;
         established.established().await;
         Ok(())

@@ -1,16 +1,22 @@
 //! The subscriptions of one connection; they end with it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use rmcp::RoleServer;
+use rmcp::service::Peer;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::feed::{Established, Feed, Following, Sink};
+use super::keep_alive::keep_alive;
 use super::{Full, MAX_SUBSCRIPTIONS, MAX_URI_BYTES, Wanted};
 
 /// What one connection is subscribed to.
 #[derive(Debug, Default)]
 pub(crate) struct Connection {
+    /// How long its session may be idle; without a bound when `None`.
+    idle: Option<Duration>,
     room: Room,
     /// Subscriptions of the `initialize` era.
     wanted: Wanted,
@@ -23,22 +29,30 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 struct Delivery {
     established: Established,
-    _delivering: AbortOnDropHandle<()>,
+    delivering: AbortOnDropHandle<()>,
 }
 
 impl Connection {
+    /// A connection whose session ends when it was idle for so long.
+    pub(crate) fn that_may_idle(idle: Duration) -> Self {
+        Self {
+            idle: Some(idle),
+            ..Self::default()
+        }
+    }
+
     /// Subscribes to a resource, by its canonical spelling and that of the client.
     pub(crate) fn subscribe(
         &self,
         (canonical, uri): (String, &str),
         feed: &Feed,
-        sink: Sink,
+        peer: Peer<RoleServer>,
     ) -> Result<Established, Full> {
         if !self.wanted.has(&canonical) {
             let place = self.room.take(1, canonical.len() + uri.len())?;
             self.wanted.add(canonical, uri.to_owned(), place);
         }
-        Ok(self.delivered(feed, sink))
+        Ok(self.delivered(feed, peer))
     }
 
     /// Ends a subscription; the last one ends what tells of changes.
@@ -50,27 +64,31 @@ impl Connection {
     }
 
     /// Tells the client when the list of resources changes.
-    pub(crate) fn follow_list(&self, feed: &Feed, sink: Sink) -> Established {
+    pub(crate) fn follow_list(&self, feed: &Feed, peer: Peer<RoleServer>) -> Established {
         self.wanted.add_list();
-        self.delivered(feed, sink)
+        self.delivered(feed, peer)
     }
 
-    fn delivered(&self, feed: &Feed, sink: Sink) -> Established {
+    fn delivered(&self, feed: &Feed, peer: Peer<RoleServer>) -> Established {
         let mut delivery = lock(&self.delivery);
-        let delivery = delivery.get_or_insert_with(|| {
-            let following = feed.follow();
-            Delivery {
-                established: following.established(),
-                _delivering: crate::run::spawn(following.deliver(self.wanted.clone(), sink)),
-            }
+        if let Some(running) = &*delivery
+            && !running.delivering.is_finished()
+        {
+            return running.established.clone();
+        }
+        let following = feed.follow();
+        let established = following.established();
+        let delivering = deliver(following, self.wanted.clone(), peer, self.idle);
+        *delivery = Some(Delivery {
+            established: established.clone(),
+            delivering: crate::run::spawn(delivering),
         });
-        delivery.established.clone()
+        established
     }
 
     /// Takes room for a stream that tells of these resources, until it is dropped.
     pub(crate) fn take_stream(&self, uris: &[String]) -> Result<Place, Full> {
-        let bytes = uris.iter().map(String::len).sum::<usize>();
-        self.room.take(uris.len() + 1, bytes.saturating_mul(2))
+        self.room.take(uris.len() + 1, bytes_of(uris))
     }
 
     /// Keeps what was begun for a stream until [`Connection::expected`] asks for it.
@@ -93,8 +111,38 @@ impl Connection {
     }
 }
 
+/// Tells a client of the `initialize` era, for as long as it answers if its session may idle.
+async fn deliver(
+    following: Following,
+    wanted: Wanted,
+    peer: Peer<RoleServer>,
+    idle: Option<Duration>,
+) {
+    let silent = async {
+        match idle {
+            Some(idle) => keep_alive(peer.clone(), idle).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = following.deliver(wanted, Sink::Peer(peer.clone())) => {}
+        () = silent => {}
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether one connection may be subscribed to so many resources, and such long ones. Each is kept in
+/// two spellings.
+pub(crate) fn fit(uris: &[String]) -> bool {
+    uris.len() < MAX_SUBSCRIPTIONS && bytes_of(uris) <= MAX_URI_BYTES
+}
+
+fn bytes_of(uris: &[String]) -> usize {
+    let bytes = uris.iter().map(String::len).sum::<usize>();
+    bytes.saturating_mul(2)
 }
 
 /// How many more subscriptions a connection may have.

@@ -2,6 +2,7 @@
 
 pub mod batch_recall;
 pub mod batch_remember;
+pub mod batch_search;
 
 use std::borrow::Cow;
 

@@ -62,7 +62,10 @@ impl Client {
         let (client, server) = tokio::io::duplex(1024);
         let (reader, writer) = tokio::io::split(server);
         let lines = Lines::new(reader, writer, 1 << 20, CancellationToken::new());
-        let handler = handler.for_connection();
+        let handler = Handler {
+            connection: std::sync::Arc::default(),
+            ..handler.clone()
+        };
         let serving = crate::run::spawn(async move {
             let ended = CancellationToken::new();
             let running = Box::pin(serve_server_with_ct(handler, lines, ended)).await;

@@ -1,6 +1,7 @@
 //! Subscriptions over streamable HTTP.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -19,15 +20,20 @@ struct Server {
 
 impl Server {
     async fn start(handler: &Handler) -> Self {
+        Self::with_idle_sessions(handler, Duration::from_mins(1)).await
+    }
+
+    async fn with_idle_sessions(handler: &Handler, idle: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let config = ServeConfig::default();
+        let mut config = ServeConfig::default();
+        config.http.session_idle = idle;
         let stop = CancellationToken::new();
         let app = crate::http::routes(handler.clone(), &config, address, None, stop.clone());
         let bounds = Bounds {
             max_connections: config.http.max_connections,
             write_timeout: config.http.write_timeout,
-            grace: std::time::Duration::ZERO,
+            grace: Duration::ZERO,
         };
         let serving = listener::serve(listener, app, bounds, stop);
         Self {
@@ -61,6 +67,24 @@ impl Server {
                 return answer;
             }
         }
+    }
+}
+
+impl Server {
+    /// Opens a session and its stream, and subscribes to `note:a`; the field that names the session.
+    async fn subscribe(&self) -> (String, Answer) {
+        let request = Era::Legacy.request(1, "initialize", initialize());
+        let mut opened = self.send("POST", "", Some(&request)).await;
+        opened.message().await;
+        let session = format!("Mcp-Session-Id: {}\r\n", opened.session.unwrap());
+        let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+        self.send("POST", &session, Some(&initialized)).await;
+        let stream = self.send("GET", &session, None).await;
+        let subscribe = json!({ "uri": "note:a" });
+        let subscribe = Era::Legacy.request(2, "resources/subscribe", subscribe);
+        let mut subscribed = self.send("POST", &session, Some(&subscribe)).await;
+        assert_eq!(subscribed.message().await["result"], json!({}));
+        (session, stream)
     }
 }
 
@@ -126,19 +150,39 @@ async fn a_session_is_told_on_its_own_stream_until_it_ends() {
     let notes = Notes::new(&["a"]);
     let handler = handler(Some(&notes));
     let server = Server::start(&handler).await;
-    let request = Era::Legacy.request(1, "initialize", initialize());
-    let mut opened = server.send("POST", "", Some(&request)).await;
-    opened.message().await;
-    let session = format!("Mcp-Session-Id: {}\r\n", opened.session.unwrap());
-    let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
-    server.send("POST", &session, Some(&initialized)).await;
-    let mut told = server.send("GET", &session, None).await;
-    let subscribe = json!({ "uri": "note:a" });
-    let subscribe = Era::Legacy.request(2, "resources/subscribe", subscribe);
-    let mut subscribed = server.send("POST", &session, Some(&subscribe)).await;
-    assert_eq!(subscribed.message().await["result"], json!({}));
+    let (session, mut told) = server.subscribe().await;
     notes.write("a", "Changed.");
     assert_eq!(told.message().await["params"]["uri"], "note:a");
     server.send("DELETE", &session, None).await;
     notes.watched(0).await;
+}
+
+#[tokio::test]
+async fn a_subscriber_that_answers_is_kept_and_one_that_does_not_is_forgotten() {
+    let notes = Notes::new(&["a"]);
+    let handler = handler(Some(&notes));
+    let idle = Duration::from_millis(900);
+    let server = Server::with_idle_sessions(&handler, idle).await;
+    let (session, mut stream) = server.subscribe().await;
+    let started = tokio::time::Instant::now();
+    while started.elapsed() < idle * 2 {
+        let ping = stream.message().await;
+        assert_eq!(ping["method"], "ping");
+        let answer = json!({ "jsonrpc": "2.0", "id": ping["id"], "result": {} });
+        server.send("POST", &session, Some(&answer)).await;
+    }
+    assert_eq!(notes.watches(), 1);
+    notes.write("a", "Changed.");
+    while stream.message().await["method"] != "notifications/resources/updated" {}
+    // From here on it answers no more, whatever it is told.
+    let telling = async {
+        loop {
+            notes.write("a", "Changed.");
+            tokio::time::sleep(idle / 10).await;
+        }
+    };
+    tokio::select! {
+        () = notes.watched(0) => {}
+        () = telling => {}
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mcp_toolcall::operations::{Check, Checks};
 
+use crate::embeddings::{Availability, Embedder, Unavailable};
 use crate::store::Store;
 use crate::upkeep::{Finding, Soundness};
 
@@ -12,16 +13,18 @@ use crate::upkeep::{Finding, Soundness};
 pub struct MemoryChecks {
     /// Where entries are kept.
     pub store: Arc<Store>,
+    /// What makes vectors of entries.
+    pub embedder: Embedder,
     /// What is known of the file.
     pub(crate) soundness: Soundness,
 }
 
 impl Checks for MemoryChecks {
     const SUMMARY: &'static str = "Whether the server is well: whether its file can be read and is \
-        sound, and outgoing HTTP. `degraded` names what to look at; calls are served either way.";
+        sound, whether entries can be searched by meaning, and outgoing HTTP. `degraded` names what to look at; calls are served either way.";
 
     async fn look(&self) -> Vec<Check> {
-        vec![self.file().await, self.soundness()]
+        vec![self.file().await, self.soundness(), self.meaning()]
     }
 }
 
@@ -32,6 +35,21 @@ impl MemoryChecks {
             Ok(_) => Check::new("store", true, format!("entries are kept in {path}")),
             Err(error) => Check::new("store", false, format!("{path}: {error}")),
         }
+    }
+
+    /// That there is no model is the operator's choice; that one cannot be used is not.
+    fn meaning(&self) -> Check {
+        let (well, detail) = match self.embedder.availability() {
+            Availability::Ready => (true, "entries are searched by meaning too".to_owned()),
+            Availability::Not(reason) => {
+                let chosen = matches!(reason, Unavailable::Off | Unavailable::NoModel { .. });
+                (
+                    chosen,
+                    format!("entries are searched by words only: {reason}"),
+                )
+            }
+        };
+        Check::new("meaning", well, detail)
     }
 
     fn soundness(&self) -> Check {

@@ -10,13 +10,17 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::caches::{Caches, CachesReport};
+use crate::embeddings::Embedder;
 use crate::store::{Stats, Store};
+use crate::tools::explain;
 
 /// How much is remembered.
 #[derive(Debug)]
 pub struct KnowledgeStats {
     /// Where entries are kept.
     pub store: Arc<Store>,
+    /// What makes vectors of entries.
+    pub embedder: Embedder,
     /// What is remembered in memory.
     pub caches: Caches,
 }
@@ -39,8 +43,25 @@ pub struct Reply {
     /// Whether there are more than the 1000 largest pairs of source and category, which alone are
     /// counted above.
     more_groups: bool,
+    /// Vectors of entries, which searching by meaning needs.
+    embeddings: Embeddings,
     /// The caches.
     caches: CachesReport,
+}
+
+/// Vectors of entries.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Embeddings {
+    /// What makes them, once it did.
+    model: Option<String>,
+    /// Why nothing makes them; null when something does.
+    unavailable: Option<String>,
+    /// Entries that have theirs.
+    done: u64,
+    /// Entries that wait for theirs.
+    pending: u64,
+    /// Entries that could not be embedded.
+    failed: u64,
 }
 
 impl Tool for KnowledgeStats {
@@ -69,6 +90,7 @@ impl Tool for KnowledgeStats {
             *by_category.entry(group.category.to_string()).or_insert(0) += group.entries;
             *by_source.entry(group.source.to_string()).or_insert(0) += group.entries;
         }
+        let embeddings = self.embeddings().await?;
         let Stats {
             entries,
             expired,
@@ -84,7 +106,23 @@ impl Tool for KnowledgeStats {
             more_groups: by_source.values().sum::<u64>() < entries,
             by_category,
             by_source,
+            embeddings,
             caches: self.caches.report(),
+        })
+    }
+}
+
+impl KnowledgeStats {
+    async fn embeddings(&self) -> Result<Embeddings, ToolError> {
+        let status = self.embedder.status().await;
+        let progress = self.store.embedding_progress().await;
+        let progress = progress.map_err(|error| explain(&error))?;
+        Ok(Embeddings {
+            model: status.model,
+            unavailable: status.unavailable,
+            done: progress.done,
+            pending: progress.pending,
+            failed: progress.failed,
         })
     }
 }
