@@ -9,9 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::embeddings::tests::{
-    Hashing, Stage, draft, embedder, identity, settled, settled_within,
-};
+use crate::embeddings::tests::{Hashing, Stage, draft, embedder, identity, settled};
 use crate::embeddings::{EmbeddingConfig, Worker};
 use crate::knowledge::Timestamp;
 
