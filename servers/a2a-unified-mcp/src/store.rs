@@ -42,8 +42,8 @@ use crate::knowledge::{
 
 pub use self::config::{StoreConfig, Synchronous};
 pub use self::embedding::{
-    Adopted as AdoptedModel, ChunkVector, Embedded, EmbeddingProgress, EntryVectors, Lease,
-    ModelName, ModelNumber, Pending, Taken, VectorChanges, VectorToken,
+    ChunkVector, Embedded, EmbeddingProgress, EntryVectors, InUse, Lease, ModelName, ModelNumber,
+    Pending, Taken, VectorChanges, VectorToken,
 };
 pub use self::error::StoreError;
 pub use self::list::{Cursor, Filter, Page};
@@ -257,7 +257,9 @@ impl Store {
             records,
             on_conflict,
         };
-        self.write(job).await
+        let adopted = self.write(job).await;
+        self.look();
+        adopted
     }
 
     /// Removes up to `most` entries past their time, which no read has seen since, and says how many.
