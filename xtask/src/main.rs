@@ -13,6 +13,7 @@
 
 mod bench;
 mod docs;
+mod eval;
 mod fuzz;
 mod http;
 mod judge;
@@ -94,6 +95,12 @@ const CHORES: &[Chore] = &[
         options: "[--profile P | --built DIR] [--json FILE] [GROUP]...",
         summary: "speed and memory of the server beside reference servers, as a table",
         run: bench::run,
+    },
+    Chore {
+        name: "eval",
+        options: "--data DIR [--mode MODE]...",
+        summary: "how well search_knowledge finds what people judged relevant, by mode",
+        run: eval::run,
     },
     Chore {
         name: "docs",
