@@ -22,6 +22,7 @@ use crate::store::{Store, StoreError};
 use crate::tools::transfer::Exports;
 use crate::tools::{self, Parts};
 use crate::upkeep::{self, Soundness};
+use crate::vectors::Semantic;
 
 /// What the server says of itself.
 pub const IDENTITY: Identity = Identity {
@@ -131,7 +132,8 @@ impl Server {
             environment: &variable,
         };
         let embedder = Embedder::build(Arc::clone(&store), setup)?;
-        let searcher = Searcher::new(Arc::clone(&store), &config.search);
+        let semantic = Semantic::new(embedder.clone());
+        let searcher = Searcher::new(Arc::clone(&store), &config.search).with_semantic(semantic);
         let soundness = Soundness::default();
         let catalog = tools::catalog(Parts {
             store: Arc::clone(&store),
