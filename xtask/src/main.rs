@@ -86,7 +86,7 @@ const CHORES: &[Chore] = &[
     },
     Chore {
         name: "judge",
-        options: "[--list] [--binary PATH] [NAME]...",
+        options: "[--list] [--binaries DIR] [NAME]...",
         summary: "outside clients and conformance suites against the built servers",
         run: judge::run,
     },

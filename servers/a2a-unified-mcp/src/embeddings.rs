@@ -12,14 +12,16 @@ mod error;
 mod local;
 mod model;
 mod places;
+mod setup;
 mod split;
 #[cfg(test)]
 pub(crate) mod tests;
 mod worker;
 
 pub use self::config::{CpuShare, EmbeddingConfig, EndpointConfig, ModelChoice};
-pub use self::embedder::{Embedder, EmbedderSetup, EmbedderStatus, Sentence};
-pub use self::error::{Availability, EmbedError, SetupError, Unavailable};
+pub use self::embedder::{Embedder, Sentence};
+pub use self::error::{Availability, EmbedError, Unavailable};
+pub use self::setup::{EmbedderSetup, EmbedderStatus, SetupError};
 pub use self::worker::Worker;
 
 use crate::knowledge::{Key, Tags, Value};

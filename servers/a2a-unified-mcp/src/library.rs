@@ -18,7 +18,8 @@ use mcp_toolcall::{
 };
 
 use crate::knowledge::Entry;
-use crate::store::{Cursor, Filter, Part, Store, StoreError};
+use crate::store::{Cursor, Filter, Part, Store};
+use crate::tools::entries::refused;
 
 pub use self::uri::{TEMPLATE, identity_of, uri_of};
 
@@ -30,9 +31,6 @@ const COMPLETIONS: NonZeroU32 = const { NonZeroU32::new(100).unwrap() };
 
 /// Values are texts, whatever they say.
 const MIME_TYPE: &str = "text/plain";
-
-/// When a caller who met a busy file may try again.
-const BUSY_RETRY: Duration = Duration::from_secs(1);
 
 /// Finds what is known of a topic.
 pub trait Find: Send + Sync + 'static {
@@ -76,7 +74,7 @@ impl<F: Find> Library for Memories<F> {
         let cursor = cursor.map(|cursor| Cursor::given(cursor.to_owned()));
         let all = Filter::default();
         let page = self.store.list(&all, cursor.as_ref(), PAGE).await;
-        let page = page.map_err(failed)?;
+        let page = page.map_err(refused)?;
         Ok(ResourcePage {
             resources: page.entries.iter().map(resource).collect(),
             next: page.next.map(|next| next.as_str().to_owned()),
@@ -86,7 +84,7 @@ impl<F: Find> Library for Memories<F> {
     async fn read(&self, uri: &str, _: &Call) -> Result<Vec<Document>, ToolError> {
         let nothing = || ToolError::new(Code::NotFound, "nothing is remembered under this URI");
         let identity = identity_of(uri).ok_or_else(nothing)?;
-        let entry = self.store.get(&identity).await.map_err(failed)?;
+        let entry = self.store.get(&identity).await.map_err(refused)?;
         Ok(vec![document(entry.ok_or_else(nothing)?)])
     }
 
@@ -102,7 +100,7 @@ impl<F: Find> Library for Memories<F> {
         };
         let begun = (part, asked.prefix.as_str());
         let found = self.store.names(begun, &filter, COMPLETIONS).await;
-        let found = found.map_err(failed)?;
+        let found = found.map_err(refused)?;
         Ok(Completions {
             has_more: u64::try_from(found.names.len()).is_ok_and(|shown| shown < found.total),
             total: u32::try_from(found.total).ok(),
@@ -163,16 +161,4 @@ fn document(entry: Entry) -> Document {
         mime_type: MIME_TYPE,
         text: entry.value.into(),
     }
-}
-
-/// Why nothing was read.
-fn failed(error: StoreError) -> ToolError {
-    let text = error.to_string();
-    if matches!(error, StoreError::Cursor) {
-        return ToolError::invalid("cursor", text);
-    }
-    if matches!(error, StoreError::Busy) {
-        return ToolError::new(Code::Unavailable, text).with_retry_after(BUSY_RETRY);
-    }
-    ToolError::new(Code::Internal, "the store could not be read").with_source(error)
 }

@@ -132,8 +132,8 @@ impl Server {
             environment: &variable,
         };
         let embedder = Embedder::build(Arc::clone(&store), setup)?;
-        let semantic = Semantic::new(embedder.clone());
-        let searcher = Searcher::new(Arc::clone(&store), &config.search).with_semantic(semantic);
+        let searcher = Searcher::new(Arc::clone(&store), &config.search)
+            .with_semantic(Semantic::new(embedder.clone()));
         let soundness = Soundness::default();
         let catalog = tools::catalog(Parts {
             store: Arc::clone(&store),

@@ -1,22 +1,21 @@
 //! Makes vectors of the one model that is in use.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mcp_cache::{Cache, CacheConfig, CacheStats};
-use mcp_egress::Egress;
-use serde::Serialize;
 use tokio::sync::{Mutex, Semaphore};
 
-use super::config::{CpuShare, EmbeddingConfig, ModelChoice};
+use super::config::{CpuShare, ModelChoice};
 #[cfg(test)]
 use super::encoder::Open;
 use super::encoder::{self, Encoder};
 use super::endpoint::Endpoint;
 use super::local::{self, Local};
-use super::{Availability, EmbedError, SetupError, Unavailable, model, split};
+use super::{
+    Availability, EmbedError, EmbedderSetup, EmbedderStatus, SetupError, Unavailable, model, split,
+};
 use crate::store::{ModelName, ModelNumber, Store};
 
 /// How long the vector of what was searched for is kept: the long tier of the caches.
@@ -48,18 +47,6 @@ enum Source {
     Endpoint(Box<Endpoint>),
 }
 
-/// What an [`Embedder`] is made of.
-pub struct EmbedderSetup<'a> {
-    /// What the operator set.
-    pub config: &'a EmbeddingConfig,
-    /// Where the store is: a model is looked for there too.
-    pub data: &'a Path,
-    /// The way to an endpoint.
-    pub egress: Egress,
-    /// Reads a variable of the environment, for the endpoint's key.
-    pub environment: &'a dyn Fn(&str) -> Option<String>,
-}
-
 /// A text as a vector.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sentence {
@@ -67,23 +54,6 @@ pub struct Sentence {
     pub model: ModelNumber,
     /// The vector, of length 1.
     pub vector: Vec<f32>,
-}
-
-/// What makes vectors, for those who look after the server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct EmbedderStatus {
-    /// Why meaning cannot be searched now; `None` when it can.
-    pub unavailable: Option<String>,
-    /// The model's name, once it was used.
-    pub model: Option<String>,
-    /// Numbers in each of its vectors, once it was used.
-    pub dimension: Option<usize>,
-    /// The model's file, when there is one.
-    pub file: Option<PathBuf>,
-    /// The endpoint, when there is one.
-    pub endpoint: Option<String>,
-    /// Whether a model is in memory now.
-    pub loaded: bool,
 }
 
 impl Embedder {
@@ -106,7 +76,7 @@ impl Embedder {
 
     /// With a model that is opened like this.
     #[cfg(test)]
-    pub(crate) fn opening(store: Arc<Store>, config: &EmbeddingConfig, open: Open) -> Self {
+    pub(crate) fn opening(store: Arc<Store>, config: &super::EmbeddingConfig, open: Open) -> Self {
         let local = Local::new(None, open, config.idle_unload);
         Self::with_source(store, Source::Local(local), config.cpu_percent)
     }

@@ -73,22 +73,3 @@ impl From<StoreError> for EmbedError {
         Self::Store(Arc::new(error))
     }
 }
-
-/// The configuration cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SetupError {
-    /// The endpoint's URL may not be requested.
-    #[error("embedding.endpoint.url: {reason}")]
-    Url {
-        /// Why.
-        reason: String,
-    },
-    /// The variable with the endpoint's key is not set, or holds what no header can.
-    #[error("embedding.endpoint.key_env: {variable} {reason}")]
-    Key {
-        /// Its name.
-        variable: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-}

@@ -7,9 +7,10 @@ use mcp_toolcall::{
     Call, Code, Content, Message, PromptArgument, PromptReply, PromptSpec, Speaker, ToolError, fit,
 };
 
-use super::{Find, Memories, document, failed, uri_of};
+use super::{Find, Memories, document, uri_of};
 use crate::knowledge::Entry;
 use crate::store::Filter;
+use crate::tools::entries::refused;
 
 const RECALL_TOPIC: &str = "recall_topic";
 const SUMMARISE_CATEGORY: &str = "summarise_category";
@@ -103,7 +104,7 @@ impl<F: Find> Memories<F> {
             ..Filter::default()
         };
         let page = self.store.list(&filter, None, OF_CATEGORY).await;
-        let page = page.map_err(failed)?;
+        let page = page.map_err(refused)?;
         let shown = u64::try_from(page.entries.len()).unwrap_or(u64::MAX);
         let of_source = source.map_or(String::new(), |source| format!(", from {source} only"));
         let ask = format!(

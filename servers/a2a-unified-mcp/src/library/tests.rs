@@ -17,7 +17,7 @@ struct Holding(Arc<Store>);
 impl Find for Holding {
     async fn find(&self, topic: &str, limit: NonZeroU32) -> Result<Vec<Entry>, ToolError> {
         let all = self.0.list(&Filter::default(), None, PAGE).await;
-        let mut entries = all.map_err(failed)?.entries;
+        let mut entries = all.map_err(refused)?.entries;
         entries.retain(|entry| entry.value.as_str().contains(topic));
         entries.truncate(usize::try_from(limit.get()).unwrap());
         Ok(entries)

@@ -8,8 +8,9 @@ use futures_util::StreamExt;
 use futures_util::stream::unfold;
 use mcp_toolcall::{Changed, Changes, ToolError};
 
-use super::{failed, uri_of};
+use super::uri_of;
 use crate::store::{self, ChangeToken, Store, StoreError};
+use crate::tools::entries::refused;
 
 /// How often the file is asked whether it changed. Subscribers hear of a change within a second.
 const EVERY: Duration = Duration::from_millis(400);
@@ -19,7 +20,7 @@ const AT_ONCE: NonZeroU32 = const { NonZeroU32::new(500).unwrap() };
 
 /// What changes in the store after this returned.
 pub(super) async fn changes(store: Arc<Store>) -> Result<Changes, ToolError> {
-    let token = store.token().await.map_err(failed)?;
+    let token = store.token().await.map_err(refused)?;
     let next = |(store, token): (Arc<Store>, ChangeToken)| async move {
         let (changed, token) = next(&store, token).await?;
         Some((changed, (store, token)))
