@@ -170,7 +170,7 @@ impl Searcher {
         if mode != Mode::Text
             && let Some(meaning) = &self.meaning
         {
-            let ranked = self.rank_by_meaning(request, &text, mode, meaning.as_ref(), most);
+            let ranked = self.rank_by_meaning(request, &text, meaning.as_ref(), most);
             match ranked.await? {
                 Ok(ranked) => {
                     let ranking = Ranking {
@@ -191,13 +191,12 @@ impl Searcher {
         &self,
         request: &Request,
         text: &Text,
-        mode: Mode,
         meaning: &dyn Meaning,
         most: usize,
     ) -> Result<Result<Vec<Ranked>, Failed>, SearchError> {
         let among = self.among(&request.filter, text).await?;
         let near = meaning.nearest(request.query.text(), among, most);
-        if mode == Mode::Semantic {
+        if request.mode == Mode::Semantic {
             return match near.await {
                 Ok(near) => Ok(Ok(fusion::by_meaning(&self.store, near.as_ref()).await?)),
                 Err(failed) => Ok(Err(failed)),
@@ -254,10 +253,16 @@ impl Searcher {
             self.weight,
         );
         let text = serde_json::to_vec(&asked).unwrap_or_default();
-        Sha256::digest(text)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        let mut key = String::with_capacity(64);
+        for byte in Sha256::digest(text) {
+            key.extend(
+                [byte >> 4, byte & 15]
+                    .map(|half| char::from_digit(half.into(), 16))
+                    .into_iter()
+                    .flatten(),
+            );
+        }
+        key
     }
 }
 

@@ -59,15 +59,14 @@ pub(super) async fn fuse(
     let ids: Vec<i64> = all.keys().copied().collect();
     let times = store.times(&ids).await?;
     let mix = Mix::of(all.values(), weight);
-    let scored = times.into_iter().filter_map(|(id, updated_at)| {
-        let score = mix.score(*all.get(&id)?);
+    let ranked = times.into_iter().filter_map(|(id, updated_at)| {
         Some(Ranked {
             id,
-            score,
+            score: mix.score(*all.get(&id)?),
             updated_at,
         })
     });
-    Ok(Ok(scored.collect()))
+    Ok(Ok(ranked.collect()))
 }
 
 /// The entries nearest in meaning, with their cosine as the score.
@@ -75,15 +74,14 @@ pub(super) async fn by_meaning(store: &Store, near: &dyn Near) -> Result<Vec<Ran
     let cosines: BTreeMap<i64, f32> = near.best().iter().copied().collect();
     let ids: Vec<i64> = cosines.keys().copied().collect();
     let times = store.times(&ids).await?;
-    let scored = times.into_iter().filter_map(|(id, updated_at)| {
-        let score = f64::from(*cosines.get(&id)?).clamp(0.0, 1.0);
+    let ranked = times.into_iter().filter_map(|(id, updated_at)| {
         Some(Ranked {
             id,
-            score,
+            score: f64::from(*cosines.get(&id)?).clamp(0.0, 1.0),
             updated_at,
         })
     });
-    Ok(scored.collect())
+    Ok(ranked.collect())
 }
 
 /// The best scores of all candidates.

@@ -15,7 +15,7 @@ use crate::store::{Moment, Store, StoreError};
 use super::Mode;
 
 /// How long results are kept in memory, if nothing is written meanwhile.
-const KEPT: Duration = Duration::from_secs(300);
+const KEPT: Duration = Duration::from_mins(5);
 
 /// Which entries were found, without what they say.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

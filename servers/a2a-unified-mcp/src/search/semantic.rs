@@ -25,8 +25,8 @@ impl Meaning for Semantic {
     ) -> BoxFuture<'a, Result<Box<dyn Near>, Failed>> {
         let among = among.map_or(Among::All, Among::Ids);
         async move {
-            let nearest = self.search(query, among, most).await?;
-            Ok(Box::new(nearest) as Box<dyn Near>)
+            let nearest: Box<dyn Near> = Box::new(self.search(query, among, most).await?);
+            Ok(nearest)
         }
         .boxed()
     }

@@ -92,23 +92,23 @@ fn edits(a: &[char], b: &[char], most: usize) -> Option<usize> {
     let mut before: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=b.len()).collect();
     for (i, here) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
+        let mut next = vec![i + 1];
         for (j, there) in b.iter().enumerate() {
             let at =
                 |row: &[usize], place: usize| row.get(place).copied().unwrap_or(usize::MAX - 1);
-            let mut least = at(&last, j) + usize::from(here != there);
-            least = least.min(at(&last, j + 1) + 1).min(at(&row, j) + 1);
+            let mut edits = at(&last, j) + usize::from(here != there);
+            edits = edits.min(at(&last, j + 1) + 1).min(at(&next, j) + 1);
             let exchanged =
                 i > 0 && j > 0 && a.get(i - 1) == Some(there) && b.get(j - 1) == Some(here);
             if exchanged {
-                least = least.min(at(&before, j - 1) + 1);
+                edits = edits.min(at(&before, j - 1) + 1);
             }
-            row.push(least);
+            next.push(edits);
         }
-        if row.iter().all(|edits| *edits > most) {
+        if next.iter().all(|edits| *edits > most) {
             return None;
         }
-        before = std::mem::replace(&mut last, row);
+        before = std::mem::replace(&mut last, next);
     }
     last.last().copied().filter(|edits| *edits <= most)
 }

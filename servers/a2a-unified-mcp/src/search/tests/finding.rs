@@ -168,7 +168,7 @@ async fn phrases_and_parts_are_required_when_asked_for() {
     ])
     .await;
     for (query, expected) in [
-        ("\"red house\"", &["ordered"] as &[_]),
+        ("\"red house\"", ["ordered"].as_slice()),
         ("\"red house\" door", &["ordered"]),
         ("\"house red\"", &[]),
         ("key:house", &["house"]),

@@ -98,7 +98,8 @@ impl Meaning for Thesaurus {
                 })
                 .collect();
             cosines.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-            Ok(Box::new(Nearby { cosines, most }) as Box<dyn Near>)
+            let near: Box<dyn Near> = Box::new(Nearby { cosines, most });
+            Ok(near)
         }
         .boxed()
     }
