@@ -1,4 +1,4 @@
-"""What every Python judge asks of the server: one call of each tool, and what must come back."""
+"""What every Python judge asks of a server: one call of each tool, and what must come back."""
 
 import argparse
 import contextlib
@@ -23,8 +23,43 @@ class Call:
     refusal: str | None = None
 
 
-def calls(page, victim):
-    """One successful call of each tool in an order that needs no other state, then refusals."""
+def calls(which, page="", victim=0):
+    """One successful call of each tool of a server, then refusals."""
+    return omnipotent(page, victim) if which == "omnipotent" else memory()
+
+
+def memory():
+    """In this order: what is written is read, found, carried and forgotten."""
+    item = {"key": "colour", "value": "blue is the colour of the sky"}
+    return [
+        Call("remember", {"key": "place", "value": "the trial is held in Cologne"}, {"created": True, "revision": 1}),
+        Call("remember", {"key": "place", "value": "the trial is held in Köln"}, {"created": False, "revision": 2}),
+        Call("recall", {"key": "place"}, {"value": "the trial is held in Köln", "revision": 2}),
+        Call("batch_remember", {"items": [item, {**item, "key": "tint"}]}, {"written": 2, "failed": 0}),
+        Call("batch_recall", {"keys": ["colour", "absent"]}, {"found": 1, "missing": 1}),
+        Call("search_knowledge", {"query": "where is the trial?", "mode": "text"}, {"mode": "text"}),
+        Call("search_knowledge", {"query": "shade of the heavens", "mode": "hybrid"}, {"mode": "hybrid"}),
+        Call("batch_search", {"queries": ["trial", "sky"]}, {"count": 2}),
+        Call("list_memories", {"limit": 1}, {"total": 3, "count": 1}),
+        Call("memory_history", {"key": "place"}, {"count": 2, "more": False}),
+        Call("restore_memory", {"key": "place", "revision": 1}, {"revision": 3, "restored": 1}),
+        Call("export_knowledge", {"path": "judged.jsonl"}, {"entries": 3}),
+        Call("import_knowledge", {"path": "judged.jsonl"}, {"read": 3, "skipped": 3}),
+        Call("forget", {"key": "tint"}, {"forgotten": True, "revision": 2}),
+        Call("forget_where", {"category": "general", "dry_run": True}, {"matched": 2, "forgotten": 0}),
+        Call("knowledge_stats", {}, {"entries": 2}),
+        Call("health_check", {}, {"status": "healthy"}),
+        Call("get_metrics"),
+        Call("clear_cache", {}, {"success": True}),
+        Call("recall", {"key": "tint"}, refusal="not_found"),
+        Call("remember", {"key": "place", "value": "x", "if_revision": 1}, refusal="conflict"),
+        Call("export_knowledge", {"path": "../judged.jsonl"}, refusal="path_denied"),
+        Call("list_memories", {"limit": 201}, refusal="invalid_argument"),
+    ]
+
+
+def omnipotent(page, victim):
+    """In an order that needs no other state."""
     return [
         Call("system_info"),
         Call("list_processes", {"limit": 5}, {"limited": True}),
@@ -61,21 +96,21 @@ def judge(call, structured, text, is_error):
         assert found == expected, f"{call.tool}: {name} is {found!r} instead of {expected!r}"
 
 
-def check_catalogue(names):
+def check_catalogue(names, which):
     """The tools that are listed are those this table calls, in a stable order."""
-    called = {call.tool for call in calls("", 0)}
+    called = {call.tool for call in calls(which)}
     assert set(names) == called, f"listed but not called, or the reverse: {set(names) ^ called}"
     assert list(names) == sorted(names), f"the list is not sorted: {names}"
 
 
 @contextlib.contextmanager
-def stage():
+def stage(which):
     """Yields the calls, with a local page and a process that may be killed."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Page)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     victim = subprocess.Popen(["sleep", "300"])
     try:
-        yield calls(f"http://127.0.0.1:{server.server_port}/", victim.pid)
+        yield calls(which, f"http://127.0.0.1:{server.server_port}/", victim.pid)
     finally:
         victim.kill()
         victim.wait()
@@ -90,6 +125,8 @@ def arguments():
     route.add_argument("--stdio", metavar="BINARY")
     route.add_argument("--http", metavar="URL")
     parser.add_argument("--token-file", type=Path)
+    parser.add_argument("--calls", choices=["omnipotent", "memory"], required=True)
+    parser.add_argument("--handed-over", action="store_true", help="only read what another client wrote")
     return parser.parse_args()
 
 

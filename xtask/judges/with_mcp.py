@@ -14,12 +14,24 @@ MODES = {"legacy": "legacy", "modern": "2026-07-28"}
 
 async def main(args):
     async with contextual_client(args) as client:
+        if args.handed_over:
+            await check_handover(client)
+            return
         listed = await client.list_tools()
-        trial.check_catalogue([tool.name for tool in listed.tools])
-        with trial.stage() as calls:
+        trial.check_catalogue([tool.name for tool in listed.tools], args.calls)
+        with trial.stage(args.calls) as calls:
             for call in calls:
                 result = await client.call_tool(call.tool, call.arguments)
                 trial.judge(call, result.structured_content, result.content[0].text, result.is_error)
+
+
+async def check_handover(client):
+    entry = await client.call_tool("recall", {"key": "handover", "category": "judged"})
+    assert entry.structured_content["value"] == "written-by-one-client", entry
+    read = await client.read_resource("memory://user/judged/handover")
+    assert read.contents[0].text == "written-by-one-client", read
+    prompt = await client.get_prompt("recall_topic", {"topic": "handover"})
+    assert len(prompt.messages) == 2, prompt
 
 
 def contextual_client(args):

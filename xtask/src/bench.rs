@@ -16,7 +16,7 @@ mod one_core;
 mod pages;
 mod place;
 mod report;
-mod session;
+pub(crate) mod session;
 mod start;
 mod turns;
 mod web;

@@ -1,4 +1,4 @@
-//! Outside judges: clients and conformance suites that others wrote, against the real binary.
+//! Outside judges: clients and conformance suites that others wrote, against the real binaries.
 //!
 //! Everything they need is installed at exact versions below `target/judge`; the servers and
 //! their callers talk over pipes and loopback only. Each judge gets a server of its own, so none
@@ -15,11 +15,14 @@ use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
 
-use self::bench::Bench;
+use self::bench::{Bench, Subject};
 use self::tools::Tools;
 
-/// A judge's name and the trial it holds.
+/// A judge's name and the trial it holds. What begins with `memory-` judges the server that remembers.
 type Judge = (&'static str, fn(&Bench<'_>) -> Result<()>);
+
+/// How the name of a judge of `a2a-unified-mcp` begins.
+const OF_MEMORY: &str = "memory-";
 
 const JUDGES: &[Judge] = &[
     ("inspector-stdio-legacy", clients::inspector_stdio_legacy),
@@ -40,10 +43,31 @@ const JUDGES: &[Judge] = &[
     ),
     ("conformance-next-2025-11-25", conformance::next_2025_11_25),
     ("conformance-next-2026-07-28", conformance::next_2026_07_28),
+    (
+        "memory-inspector-stdio-modern",
+        clients::inspector_stdio_modern,
+    ),
+    (
+        "memory-inspector-http-legacy",
+        clients::inspector_http_legacy,
+    ),
+    ("memory-mcp-stdio-legacy", clients::mcp_stdio_legacy),
+    ("memory-mcp-http-modern", clients::mcp_http_modern),
+    ("memory-fastmcp-stdio", clients::fastmcp_stdio),
+    ("memory-claude-stdio", clients::claude_stdio),
+    ("memory-two-clients", clients::two_clients),
+    (
+        "memory-conformance-next-2025-11-25",
+        conformance::next_2025_11_25,
+    ),
+    (
+        "memory-conformance-next-2026-07-28",
+        conformance::next_2026_07_28,
+    ),
 ];
 
-/// `cargo xtask judge [--list] [--binary PATH] [NAME]...`: a name selects every judge that starts
-/// with it; the binary is built first unless one is given, such as one about to be shipped.
+/// `cargo xtask judge [--list] [--binaries DIR] [NAME]...`: a name selects every judge that starts
+/// with it; the servers are built first unless a directory has them, such as those about to be shipped.
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
     if args.iter().any(|arg| arg == "--list") {
         for (name, _) in JUDGES {
@@ -51,22 +75,30 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
         }
         return Ok(());
     }
-    let (binary, names) = match args {
-        [flag, path, names @ ..] if flag == "--binary" => (Some(std::path::absolute(path)?), names),
+    let (binaries, names) = match args {
+        [flag, path, names @ ..] if flag == "--binaries" => {
+            (Some(std::path::absolute(path)?), names)
+        }
         names => (None, names),
     };
     let judges = select(names)?;
     let home = workspace.target()?.join("judge");
     let tools = Tools::install(&workspace.root.join("xtask/judges"), &home)?;
-    let binary = match binary {
-        Some(binary) => binary,
-        None => workspace.build_servers("ci")?.join("omnipotent-mcp"),
+    let binaries = match binaries {
+        Some(binaries) => binaries,
+        None => workspace.build_servers("ci")?,
     };
+    let model = crate::model::ensure_made(workspace)?;
 
     let mut failed = Vec::new();
     for (name, trial) in judges {
         let start = Instant::now();
-        let bench = Bench::prepare(&tools, &binary, name)?;
+        let subject = if name.starts_with(OF_MEMORY) {
+            Subject::memory(&model)
+        } else {
+            Subject::omnipotent()
+        };
+        let bench = Bench::prepare(&tools, subject, &binaries, name)?;
         let verdict = trial(&bench);
         let seconds = start.elapsed().as_secs_f64();
         match verdict {

@@ -13,6 +13,7 @@
 
 mod bench;
 mod docs;
+mod eval;
 mod fuzz;
 mod http;
 mod judge;
@@ -85,7 +86,7 @@ const CHORES: &[Chore] = &[
     },
     Chore {
         name: "judge",
-        options: "[--list] [--binary PATH] [NAME]...",
+        options: "[--list] [--binaries DIR] [NAME]...",
         summary: "outside clients and conformance suites against the built servers",
         run: judge::run,
     },
@@ -94,6 +95,12 @@ const CHORES: &[Chore] = &[
         options: "[--profile P | --built DIR] [--json FILE] [GROUP]...",
         summary: "speed and memory of the server beside reference servers, as a table",
         run: bench::run,
+    },
+    Chore {
+        name: "eval",
+        options: "--data DIR [--mode MODE]...",
+        summary: "how well search_knowledge finds what people judged relevant, by mode",
+        run: eval::run,
     },
     Chore {
         name: "docs",

@@ -51,6 +51,17 @@ pub(crate) fn ensure_made(workspace: &Workspace) -> Result<PathBuf> {
     Ok(model)
 }
 
+/// Puts the model beside the servers that were built, where they look for it.
+pub(crate) fn place_beside(workspace: &Workspace, binaries: &Path) -> Result<()> {
+    let model = ensure_made(workspace)?;
+    let place = binaries.join(mcp_embedding::FILE_NAME);
+    if is_right(&place)? {
+        return Ok(());
+    }
+    fs::copy(&model, &place).with_context(|| format!("cannot write {}", place.display()))?;
+    Ok(())
+}
+
 fn is_right(model: &Path) -> Result<bool> {
     Ok(model.is_file() && sha256(model)? == mcp_embedding::SHA256)
 }

@@ -57,6 +57,7 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
     };
     let introductions = introductions(&workspace.servers()?)?;
     let binaries = workspace.build_servers(profile)?;
+    crate::model::place_beside(workspace, &binaries)?;
     let stop = stop_flag()?;
 
     let mut servers = Vec::new();

@@ -10,6 +10,7 @@ mod kept;
 mod meaning;
 mod query;
 mod request;
+mod semantic;
 mod snippet;
 mod spelling;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use sha2::{Digest, Sha256};
 
 use crate::knowledge::Entry;
 use crate::store::{Filter, Ranked, Store};
+use crate::vectors::Semantic;
 use crate::words::stem_of;
 
 use self::kept::{Found, Kept};
@@ -54,6 +56,16 @@ struct Ranking {
     why: Option<String>,
 }
 
+impl Ranking {
+    fn by_words(ranked: Vec<Ranked>, why: Option<String>) -> Self {
+        Self {
+            ranked: shares(ranked),
+            mode: Mode::Text,
+            why,
+        }
+    }
+}
+
 impl Searcher {
     /// Searches in `store` by words.
     pub fn new(store: Arc<Store>, config: &SearchConfig) -> Self {
@@ -66,6 +78,11 @@ impl Searcher {
     }
 
     /// By meaning as well.
+    #[must_use]
+    pub fn with_semantic(self, semantic: Semantic) -> Self {
+        self.with(semantic)
+    }
+
     #[must_use]
     fn with(mut self, meaning: impl Meaning + 'static) -> Self {
         self.meaning = Some(Arc::new(meaning));
@@ -91,10 +108,7 @@ impl Searcher {
                 });
             }
         }
-        let text = Text::of(&request.query, &self.store).await?;
-        let ranking = self
-            .rank(request, &text, mode, most.max(CANDIDATES))
-            .await?;
+        let (text, ranking) = self.rank(request, mode, most.max(CANDIDATES)).await?;
         let mut stems = request.query.stems();
         stems.extend(text.words().flat_map(|words| words.split(' ')).map(stem_of));
         let best = best(ranking.ranked, most, request.min_score);
@@ -140,34 +154,37 @@ impl Searcher {
     async fn rank(
         &self,
         request: &Request,
-        text: &Text,
         mode: Mode,
         most: usize,
-    ) -> Result<Ranking, SearchError> {
+    ) -> Result<(Text, Ranking), SearchError> {
+        if mode == Mode::Text
+            && let Some(text) = Text::of_one_word(&request.query)
+        {
+            let ranked = text.best(&self.store, &request.filter, most).await?;
+            if !ranked.is_empty() {
+                return Ok((text, Ranking::by_words(ranked, None)));
+            }
+        }
+        let text = Text::of(&request.query, &self.store).await?;
         let mut why = None;
         if mode != Mode::Text
             && let Some(meaning) = &self.meaning
         {
-            match self
-                .rank_by_meaning(request, text, mode, meaning.as_ref(), most)
-                .await?
-            {
+            let ranked = self.rank_by_meaning(request, &text, mode, meaning.as_ref(), most);
+            match ranked.await? {
                 Ok(ranked) => {
-                    return Ok(Ranking {
+                    let ranking = Ranking {
                         ranked,
                         mode,
                         why: None,
-                    });
+                    };
+                    return Ok((text, ranking));
                 }
                 Err(Failed(reason)) => why = Some(reason),
             }
         }
         let ranked = text.best(&self.store, &request.filter, most).await?;
-        Ok(Ranking {
-            ranked: shares(ranked),
-            mode: Mode::Text,
-            why,
-        })
+        Ok((text, Ranking::by_words(ranked, why)))
     }
 
     async fn rank_by_meaning(

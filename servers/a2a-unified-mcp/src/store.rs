@@ -4,6 +4,7 @@
 //! ([`StoreConfig::patience`]). [`Store::token`] tells each that another one wrote.
 
 mod backup;
+mod batch;
 mod config;
 mod connection;
 mod embedding;
@@ -31,8 +32,9 @@ use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::batch::PutAll;
 use self::transfer::AdoptAll;
-use self::write::{Delete, DeleteWhere, Index, Put, PutAll, Sweep};
+use self::write::{Delete, DeleteWhere, Index, Put, Sweep};
 use self::writer::{Job, Queued, Waiting, Writer};
 use crate::knowledge::{
     Category, Change, Draft, Entry, Identity, Key, Revision, Source, Timestamp, Version,
@@ -40,8 +42,8 @@ use crate::knowledge::{
 
 pub use self::config::{StoreConfig, Synchronous};
 pub use self::embedding::{
-    Adopted as AdoptedModel, ChunkVector, Embedded, EmbeddingProgress, EntryVectors, Lease,
-    ModelName, ModelNumber, Pending, Taken, VectorChanges, VectorToken,
+    ChunkVector, Embedded, EmbeddingProgress, EntryVectors, InUse, Lease, ModelName, ModelNumber,
+    Pending, Taken, VectorChanges, VectorToken,
 };
 pub use self::error::StoreError;
 pub use self::list::{Cursor, Filter, Page};
@@ -255,7 +257,9 @@ impl Store {
             records,
             on_conflict,
         };
-        self.write(job).await
+        let adopted = self.write(job).await;
+        self.look();
+        adopted
     }
 
     /// Removes up to `most` entries past their time, which no read has seen since, and says how many.

@@ -148,9 +148,9 @@ impl Semantic {
             scores.insert(*entry, None);
         }
         for found in store.vectors_at(query.model, &candidates.chunks).await? {
-            let score = cosine(&query.vector, &found.vector);
+            let cosine = cosine(&query.vector, &found.vector);
             let best = scores.entry(found.entry).or_default();
-            *best = Some(best.map_or(score, |best| best.max(score)));
+            *best = Some(best.map_or(cosine, |best| best.max(cosine)));
         }
         let entries = scores.len();
         let scores = scores.into_iter();

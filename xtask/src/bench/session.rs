@@ -19,7 +19,7 @@ const MAX_LINE_BYTES: usize = 32 * 1024 * 1024;
 const READ_BYTES: usize = 64 * 1024;
 
 /// A server that was started, and its pipes. Dropping it kills the server.
-pub(super) struct Session {
+pub(crate) struct Session {
     child: Child,
     input: ChildStdin,
     output: ChildStdout,
@@ -29,11 +29,11 @@ pub(super) struct Session {
 }
 
 /// A request, encoded before the clock starts.
-pub(super) struct Request(Vec<u8>);
+pub(crate) struct Request(Vec<u8>);
 
 impl Request {
     /// A call of a tool in the initialize era.
-    pub(super) fn call(tool: &str, arguments: &Value) -> Self {
+    pub(crate) fn call(tool: &str, arguments: &Value) -> Self {
         Self::new(
             "tools/call",
             &json!({ "name": tool, "arguments": arguments }),
@@ -41,7 +41,7 @@ impl Request {
     }
 
     /// The first message of the initialize era.
-    pub(super) fn initialize() -> Self {
+    pub(crate) fn initialize() -> Self {
         let client = json!({ "name": "bench", "version": "1" });
         let params = json!({
             "protocolVersion": "2025-11-25",
@@ -69,7 +69,7 @@ impl Request {
 
 impl Session {
     /// Starts a server and says nothing yet.
-    pub(super) fn start(mut command: Command) -> Result<Self> {
+    pub(crate) fn start(mut command: Command) -> Result<Self> {
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -90,7 +90,7 @@ impl Session {
     }
 
     /// Starts a server and initialises the session as a client does, the list of tools included.
-    pub(super) fn open(command: Command) -> Result<Self> {
+    pub(crate) fn open(command: Command) -> Result<Self> {
         let mut session = Self::start(command)?;
         session.ask(&Request::initialize())?;
         let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
@@ -99,20 +99,32 @@ impl Session {
         Ok(session)
     }
 
-    pub(super) fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 
     /// Sends a request, waits for its answer, and requires success. Returns the answer's length.
-    pub(super) fn ask(&mut self, request: &Request) -> Result<usize> {
+    pub(crate) fn ask(&mut self, request: &Request) -> Result<usize> {
         self.send(request)?;
         let answer = self.receive()?;
         require_success(answer)?;
         Ok(answer.len())
     }
 
+    /// Calls a tool and returns what it answers, which must be success.
+    pub(crate) fn answer(&mut self, tool: &str, arguments: &Value) -> Result<Value> {
+        self.send(&Request::call(tool, arguments))?;
+        let answer = self.receive()?;
+        require_success(answer)?;
+        let mut answer: Value = serde_json::from_slice(answer)?;
+        let content = answer.pointer_mut("/result/structuredContent");
+        Ok(content
+            .context("an answer without structured content")?
+            .take())
+    }
+
     /// Seconds from sending a request to having its whole answer.
-    pub(super) fn time(&mut self, request: &Request) -> Result<f64> {
+    pub(crate) fn time(&mut self, request: &Request) -> Result<f64> {
         let started = Instant::now();
         self.send(request)?;
         let answer = self.receive()?;
@@ -123,7 +135,7 @@ impl Session {
 
     /// Calls a tool `total` times with `in_flight` calls unanswered at any time; answers per
     /// second.
-    pub(super) fn flood(
+    pub(crate) fn flood(
         &mut self,
         tool: &str,
         arguments: &Value,

@@ -16,14 +16,63 @@ const TRIAL_LIMIT: Duration = Duration::from_mins(2);
 /// How much of a failed judge's log is shown.
 const TAIL_LINES: usize = 40;
 
-/// Settings of the server under trial: its callers fetch pages of a local test server.
-const SETTINGS: &[(&str, &str)] = &[("OMNIPOTENT_EGRESS__ALLOW_NETWORKS", "127.0.0.0/8")];
+/// The server under trial, and what it is set to.
+pub(crate) struct Subject {
+    package: &'static str,
+    settings: Vec<(&'static str, String)>,
+    /// The scripts' word for it: which calls they make.
+    pub(crate) calls: &'static str,
+    pub(crate) tool_count: usize,
+    /// Calls to make one by one; the reply to the last holds the word `judged`.
+    pub(crate) inspected: &'static [OneCall],
+    /// A call that must be refused.
+    pub(crate) refused: OneCall,
+}
+
+/// A tool, and `name=value` for each of its arguments.
+pub(crate) type OneCall = (&'static str, &'static [&'static str]);
+
+impl Subject {
+    /// The one whose callers fetch pages of a local test server.
+    pub(crate) fn omnipotent() -> Self {
+        let local = "127.0.0.0/8".to_owned();
+        Self {
+            package: "omnipotent-mcp",
+            settings: vec![("OMNIPOTENT_EGRESS__ALLOW_NETWORKS", local)],
+            calls: "omnipotent",
+            tool_count: 14,
+            inspected: &[
+                ("system_info", &[]),
+                ("execute_command", &["command=echo judged"]),
+            ],
+            refused: ("read_file_secure", &["path=/etc/shadow"]),
+        }
+    }
+
+    /// The one that remembers, with a model.
+    pub(crate) fn memory(model: &Path) -> Self {
+        let model = model.to_string_lossy().into_owned();
+        Self {
+            package: "a2a-unified-mcp",
+            settings: vec![("A2A_EMBEDDING__MODEL", model)],
+            calls: "memory",
+            tool_count: 17,
+            inspected: &[
+                ("remember", &["key=verdict", "value=fairly judged"]),
+                ("search_knowledge", &["query=what was the verdict?"]),
+                ("recall", &["key=verdict"]),
+            ],
+            refused: ("recall", &["key=nothing of the kind"]),
+        }
+    }
+}
 
 /// The place of one trial.
 pub(crate) struct Bench<'a> {
     pub(crate) tools: &'a Tools,
+    pub(crate) subject: Subject,
     /// The server under trial.
-    pub(crate) binary: &'a Path,
+    pub(crate) binary: PathBuf,
     /// The server's working directory, and so its root; it holds `notes.txt`.
     pub(crate) root: PathBuf,
     /// A home directory nobody has used before.
@@ -33,12 +82,18 @@ pub(crate) struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     /// Empties the judge's directory and log.
-    pub(crate) fn prepare(tools: &'a Tools, binary: &'a Path, name: &str) -> Result<Self> {
+    pub(crate) fn prepare(
+        tools: &'a Tools,
+        subject: Subject,
+        binaries: &Path,
+        name: &str,
+    ) -> Result<Self> {
         let place = tools.home.join("trials").join(name);
         let log = tools.home.join("logs").join(name).with_extension("log");
         let bench = Self {
             tools,
-            binary,
+            binary: binaries.join(subject.package),
+            subject,
             root: place.join("root"),
             home: place.join("home"),
             log,
@@ -57,19 +112,20 @@ impl<'a> Bench<'a> {
     /// The variables the server needs, wherever it is started from.
     pub(crate) fn settings(&self) -> Vec<(String, String)> {
         let state = self.state().to_string_lossy().into_owned();
-        let mut settings = vec![("XDG_STATE_HOME".to_owned(), state)];
-        settings.extend(
-            SETTINGS
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-        );
-        settings
+        let data = self.home.join("data").to_string_lossy().into_owned();
+        let own = self.subject.settings.iter();
+        let own = own.map(|(name, value)| ((*name).to_owned(), value.clone()));
+        [("XDG_STATE_HOME", state), ("XDG_DATA_HOME", data)]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into_iter()
+            .chain(own)
+            .collect()
     }
 
     /// Starts the server over HTTP; it ends with the value.
     pub(crate) fn serve(&self) -> Result<Server> {
         let log = fs::File::options().append(true).open(&self.log)?;
-        let mut server = Command::new(self.binary);
+        let mut server = Command::new(&self.binary);
         server.current_dir(&self.root).envs(self.settings());
         server.stdout(log.try_clone()?).stderr(log);
         Server::start(server, Addresses::any()?)
@@ -77,7 +133,7 @@ impl<'a> Bench<'a> {
 
     /// Where a server started over HTTP keeps its bearer token.
     pub(crate) fn token_file(&self) -> PathBuf {
-        self.state().join("omnipotent-mcp/token")
+        self.state().join(self.subject.package).join("token")
     }
 
     /// The value of the `Authorization` header.

@@ -11,7 +11,6 @@ use super::bench::Bench;
 use crate::server::Server;
 
 const INSPECTOR: &str = "@modelcontextprotocol/inspector/clients/launcher/build/index.js";
-const TOOL_COUNT: usize = 14;
 /// The Inspector's exit code for a result with `isError`.
 const TOOL_ERROR: &str = "exit status: 5";
 
@@ -78,7 +77,7 @@ pub(super) fn claude_stdio(bench: &Bench<'_>) -> Result<()> {
     for (name, value) in bench.settings() {
         add.args(["--env", &format!("{name}={value}")]);
     }
-    bench.run(add.arg("--").arg(bench.binary))?;
+    bench.run(add.arg("--").arg(&bench.binary))?;
     connected(bench)
 }
 
@@ -104,51 +103,62 @@ pub(super) fn claude_http(bench: &Bench<'_>) -> Result<()> {
     server.stop()
 }
 
-/// Lists the tools, then calls a reader, a runner, and a call that must be refused.
+/// What one client writes, another one reads from another process after the first has ended.
+pub(super) fn two_clients(bench: &Bench<'_>) -> Result<()> {
+    let words = "key=handover value=written-by-one-client category=judged";
+    let mut write = vec!["tools/call", "--tool-name", "remember"];
+    for argument in words.split(' ') {
+        write.extend(["--tool-arg", argument]);
+    }
+    inspect(bench, &Route::Stdio, "modern", &write)?;
+    python(
+        bench,
+        Route::Http(bench.serve()?),
+        &["with_mcp.py", "--handed-over"],
+    )
+}
+
+/// Lists the tools, then makes calls, the last of which must be refused.
 fn inspector(bench: &Bench<'_>, route: &Route, era: &str) -> Result<()> {
-    let call = |args: &[&str]| -> Result<Value> {
-        let mut command = bench.tools.node();
-        command.arg(bench.tools.node_file(INSPECTOR)).arg("--cli");
-        reach(&mut command, bench, route)?;
-        command.args(["--protocol-era", era, "--format", "json", "--method"]);
-        Ok(serde_json::from_str(&bench.run(command.args(args))?)?)
-    };
-    let tools = call(&["tools/list", "--strict"])?;
+    let tools = inspect(bench, route, era, &["tools/list", "--strict"])?;
     let tools = tools
         .pointer("/tools")
         .or_else(|| tools.pointer("/result/tools"));
     let count = tools.and_then(Value::as_array).map_or(0, Vec::len);
+    let expected = bench.subject.tool_count;
     ensure!(
-        count == TOOL_COUNT,
-        "{count} tools are listed instead of {TOOL_COUNT}"
+        count == expected,
+        "{count} tools are listed instead of {expected}"
     );
-
-    call(&["tools/call", "--tool-name", "system_info"])?;
-    let echo = [
-        "tools/call",
-        "--tool-name",
-        "execute_command",
-        "--tool-arg",
-        "command=echo judged",
-    ];
-    let echo = call(&echo)?;
+    let call = |(tool, arguments): (&str, &[&'static str])| {
+        let mut args = vec!["tools/call", "--tool-name", tool];
+        for argument in arguments {
+            args.extend(["--tool-arg", argument]);
+        }
+        inspect(bench, route, era, &args)
+    };
+    let mut last = Value::Null;
+    for made in bench.subject.inspected {
+        last = call(*made)?;
+    }
     ensure!(
-        echo.to_string().contains("judged"),
-        "the command's output is missing from {echo}"
+        last.to_string().contains("judged"),
+        "what was asked for is missing from {last}"
     );
-
-    let shadow = [
-        "tools/call",
-        "--tool-name",
-        "read_file_secure",
-        "--tool-arg",
-        "path=/etc/shadow",
-    ];
-    match call(&shadow) {
+    match call(bench.subject.refused) {
         Err(error) if error.to_string().ends_with(TOOL_ERROR) => Ok(()),
         Err(error) => Err(error),
-        Ok(reply) => bail!("reading /etc/shadow was not refused: {reply}"),
+        Ok(reply) => bail!("{:?} was not refused: {reply}", bench.subject.refused),
     }
+}
+
+/// One request of the Inspector, and its answer.
+fn inspect(bench: &Bench<'_>, route: &Route, era: &str, args: &[&str]) -> Result<Value> {
+    let mut command = bench.tools.node();
+    command.arg(bench.tools.node_file(INSPECTOR)).arg("--cli");
+    reach(&mut command, bench, route)?;
+    command.args(["--protocol-era", era, "--format", "json", "--method"]);
+    Ok(serde_json::from_str(&bench.run(command.args(args))?)?)
 }
 
 /// The Inspector's arguments for the server.
@@ -158,7 +168,7 @@ fn reach(command: &mut Command, bench: &Bench<'_>, route: &Route) -> Result<()> 
             for (name, value) in bench.settings() {
                 command.args(["-e", &format!("{name}={value}")]);
             }
-            command.arg(bench.binary);
+            command.arg(&bench.binary);
         }
         Route::Http(server) => {
             command
@@ -177,9 +187,10 @@ fn python(bench: &Bench<'_>, route: Route, script: &[&str]) -> Result<()> {
     };
     let mut command = bench.tools.python(name);
     command.args(args).envs(bench.settings());
+    command.args(["--calls", bench.subject.calls]);
     match route {
         Route::Stdio => {
-            bench.run(command.arg("--stdio").arg(bench.binary))?;
+            bench.run(command.arg("--stdio").arg(&bench.binary))?;
             Ok(())
         }
         Route::Http(server) => {

@@ -2,7 +2,7 @@
 //!
 //! They are written for a server with their fixtures (tools, prompts and resources of given
 //! names). A server without them must fail exactly the scenarios that
-//! `xtask/judges/expected-*.yaml` lists: one more is a regression, one less a stale entry.
+//! `xtask/judges/expected-*.yaml` list: one more is a regression, one less a stale entry.
 
 use anyhow::Result;
 
@@ -24,7 +24,8 @@ pub(super) fn next_2026_07_28(bench: &Bench<'_>) -> Result<()> {
 fn suite(bench: &Bench<'_>, package: &str, revision: &str) -> Result<()> {
     let server = bench.serve()?;
     let endpoint = server.addresses.endpoint();
-    let expected = format!("expected-{package}-{revision}.yaml");
+    let calls = bench.subject.calls;
+    let expected = format!("expected-{calls}-{package}-{revision}.yaml");
     let mut command = bench.tools.node();
     command
         .arg("--import")

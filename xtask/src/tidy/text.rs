@@ -31,6 +31,7 @@ const LIFTED_BANS: &[&str] = &[
     "crates/serve/src/program.rs",
     "crates/serve/src/reload.rs",
     "crates/serve/src/run.rs",
+    "servers/a2a-unified-mcp/src/embeddings/places.rs",
     "servers/a2a-unified-mcp/src/store/file.rs",
     "servers/omnipotent-mcp/src/host/kernel_files.rs",
     "servers/omnipotent-mcp/src/main.rs",

@@ -17,8 +17,10 @@ pub struct EmbeddingConfig {
     #[schemars(with = "String")]
     pub model: ModelChoice,
     /// Where a model file is looked for first. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub directory: Option<PathBuf>,
     /// An OpenAI-compatible endpoint, instead of a model of the server's own. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<EndpointConfig>,
     /// How long the model stays in memory unused. Default: 5m.
     #[serde(with = "humantime_serde")]
@@ -113,13 +115,13 @@ pub struct EndpointConfig {
     /// Such as `https://api.openai.com/v1`. Its address has to be one that `egress` allows.
     pub url: String,
     /// The environment variable that holds the bearer token. Default: none is sent.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_env: Option<String>,
     /// The model's name there.
     pub model: String,
     /// Numbers in each of its vectors. An answer with another number of them is an error. Default:
     /// as many as the first answer has.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dimension: Option<NonZeroU32>,
     /// Texts in one request. Default: 32.
     #[serde(default = "batch")]

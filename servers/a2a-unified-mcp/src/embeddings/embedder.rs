@@ -152,14 +152,15 @@ impl Embedder {
             .as_ref()
             .map(|(_, model)| *model);
         let key = (adopted, text.to_owned());
-        let make = async {
+        let make = Box::pin(async {
             let _turn = self.0.turn.acquire().await;
             let model = self.model().await?;
             let vectors = self.embed(vec![text.to_owned()]).await?;
             let vector = vectors.into_iter().next().unwrap_or_default();
             Ok(Arc::new(Sentence { model, vector }))
-        };
-        self.0.queries.get_or_run(key, LONG_TIER, make).await
+        });
+        // Both futures are large.
+        Box::pin(self.0.queries.get_or_run(key, LONG_TIER, make)).await
     }
 
     /// The model, in use from now on; loads it. Entries become pending when another one was.

@@ -1,4 +1,4 @@
-//! An embeddings endpoint of the kind that OpenAI defined and many serve.
+//! An embeddings endpoint of the kind that `OpenAI` defined and many serve.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

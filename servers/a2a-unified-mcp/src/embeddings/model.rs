@@ -1,23 +1,73 @@
-//! The model that the server brings or finds.
+//! The model of the server's own: a file that is found, or bytes in the program.
 
+use std::error::Error;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::config::EmbeddingConfig;
+use mcp_embedding::{FILE_NAME, Model, ModelError};
+
+use super::config::{EmbeddingConfig, ModelChoice};
 use super::encoder::{Encoder, Open};
 use super::local::Local;
 use super::places;
 
-const FILE_NAME: &str = "all-MiniLM-L6-v2.int8.safetensors";
+/// The model file, in the program: what `cargo xtask model` makes.
+#[cfg(feature = "embedded-model")]
+const BUILT_IN: Option<&[u8]> = Some(include_bytes!(env!(
+    "A2A_EMBEDDED_MODEL",
+    "the feature embedded-model needs the path of the file that `cargo xtask model` makes"
+)));
+#[cfg(not(feature = "embedded-model"))]
+const BUILT_IN: Option<&[u8]> = None;
 
-/// The model to load when one is needed, or where there is none.
-pub(super) fn find(config: &EmbeddingConfig, data: &Path) -> Result<Local, Vec<PathBuf>> {
-    let file = places::find(config, data, FILE_NAME)?;
-    let path = file.clone();
-    let open: Open = Arc::new(move || open(&path));
-    Ok(Local::new(Some(file), open, config.idle_unload))
+impl Encoder for Model {
+    fn id(&self) -> &str {
+        self.id()
+    }
+
+    fn dimension(&self) -> usize {
+        self.dimension()
+    }
+
+    fn chunks(&self, text: &str) -> Vec<Range<usize>> {
+        self.chunks(text)
+    }
+
+    fn embed(&self, text: &str) -> Vec<f32> {
+        self.embed(text)
+    }
 }
 
-fn open(path: &Path) -> Result<Arc<dyn Encoder>, String> {
-    Err(format!("{}", path.display()))
+/// The model to load when one is needed, or the paths where none is.
+pub(super) fn find(config: &EmbeddingConfig, data: &Path) -> Result<Local, Vec<PathBuf>> {
+    let (file, open): (_, Open) = match (places::find(config, data, FILE_NAME), BUILT_IN) {
+        (Ok(file), _) => {
+            let path = file.clone();
+            (Some(file), Arc::new(move || opened(Model::open(&path))))
+        }
+        (Err(_), Some(bytes)) if config.model == ModelChoice::Auto => {
+            (None, Arc::new(move || opened(Model::from_bytes(bytes))))
+        }
+        (Err(looked), _) => return Err(looked),
+    };
+    Ok(Local::new(file, open, config.idle_unload))
+}
+
+fn opened(model: Result<Model, ModelError>) -> Result<Arc<dyn Encoder>, String> {
+    match model {
+        Ok(model) => Ok(Arc::new(model)),
+        Err(error) => Err(explained(&error)),
+    }
+}
+
+/// The error with its causes.
+fn explained(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
 }

@@ -51,12 +51,10 @@ mod tests {
     #[test]
     fn parts_end_at_words_and_overlap() {
         let text = "one two three four five six seven eight";
-        let parts: Vec<&str> = split(text, 16)
-            .into_iter()
-            .map(|part| &text[part])
-            .collect();
+        let parts = split(text, 16).into_iter();
+        let parts: Vec<&str> = parts.filter_map(|part| text.get(part)).collect();
         assert_eq!(parts, ["one two three ", "four five six ", "seven eight"]);
-        assert_eq!(split("", 4), [0..0]);
+        assert_eq!(split("", 4), vec![0..0]);
         assert_eq!(split("abcdefghijkl", 8), [0..8, 7..12]);
     }
 

@@ -97,7 +97,8 @@ pub(crate) fn opening(encoder: &Arc<Hashing>) -> (Open, Arc<AtomicUsize>) {
     let counter = Arc::clone(&opened);
     let open: Open = Arc::new(move || {
         counter.fetch_add(1, Ordering::SeqCst);
-        Ok(Arc::clone(&encoder) as Arc<dyn Encoder>)
+        let encoder: Arc<dyn Encoder> = Arc::<Hashing>::clone(&encoder);
+        Ok(encoder)
     });
     (open, opened)
 }
@@ -158,11 +159,15 @@ pub(crate) fn draft(key: &str, value: &str) -> Draft {
 
 /// Until all entries are embedded, or have failed.
 pub(crate) async fn settled(store: &Store) {
+    settled_within(store, Duration::from_secs(20)).await;
+}
+
+pub(crate) async fn settled_within(store: &Store, limit: Duration) {
     let settled = async {
         while store.embedding_progress().await.unwrap().pending > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::time::sleep(limit / 4000).await;
         }
     };
-    let settled = tokio::time::timeout(Duration::from_secs(20), settled).await;
+    let settled = tokio::time::timeout(limit, settled).await;
     settled.expect("the worker works");
 }

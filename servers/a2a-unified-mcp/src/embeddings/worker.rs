@@ -138,13 +138,13 @@ impl Worker {
             let parts = chunks.into_iter().map(|chunk| (pending.entry, chunk));
             batch.parts.extend(parts);
         }
-        let (step, rest) = self.embedder.pace();
+        let (most, pause) = self.embedder.pace();
         while !batch.parts.is_empty() {
             let begun = Instant::now();
-            let stepped = or_stopped(batch.step(&self.embedder, step), stop).await;
+            let stepped = or_stopped(batch.step(&self.embedder, most), stop).await;
             let Some(stepped) = stepped else { break };
             stepped?;
-            or_stopped(tokio::time::sleep(rest(begun.elapsed())), stop).await;
+            or_stopped(tokio::time::sleep(pause(begun.elapsed())), stop).await;
             batch.keep_going(&self.embedder).await?;
         }
         Ok(())
@@ -256,14 +256,14 @@ impl Batch {
         self.made = open;
         self.kept = Instant::now();
         let whole: BTreeMap<i64, Vec<Vec<f32>>> = whole;
-        let embedded: Vec<Embedded> = whole
+        let vectors: Vec<Embedded> = whole
             .into_iter()
             .map(|(entry, chunks)| Embedded { entry, chunks })
             .collect();
-        if !embedded.is_empty() {
+        if !vectors.is_empty() {
             let store = embedder.store();
-            self.left = self.left.saturating_sub(embedded.len());
-            store.put_vectors(self.model, self.lease, embedded).await?;
+            self.left = self.left.saturating_sub(vectors.len());
+            store.put_vectors(self.model, self.lease, vectors).await?;
         }
         Ok(())
     }

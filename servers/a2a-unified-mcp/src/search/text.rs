@@ -46,6 +46,17 @@ impl Text {
         })
     }
 
+    /// A query of one word, which the index may have or not: what it finds tells.
+    pub(super) fn of_one_word(query: &Query) -> Option<Self> {
+        match (query.wanted.as_slice(), query.required.as_slice()) {
+            ([term], []) => Some(Self {
+                terms: vec![(term.clone(), 1)],
+                required: None,
+            }),
+            _ => None,
+        }
+    }
+
     /// Every word that is looked for.
     pub(super) fn words(&self) -> impl Iterator<Item = &str> {
         self.terms.iter().map(|(term, _)| term.words.as_str())

@@ -31,7 +31,7 @@ pub struct ModelName {
 
 /// That a model is the one in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Adopted {
+pub struct InUse {
     /// Its number.
     pub model: ModelNumber,
     /// Whether another one was in use before, or none: all entries are pending then.
@@ -89,7 +89,7 @@ pub struct EmbeddingProgress {
 impl Store {
     /// Has this model in use. When it was another one, all entries become pending; otherwise those
     /// that failed do.
-    pub async fn adopt_model(&self, model: ModelName) -> Result<Adopted, StoreError> {
+    pub async fn adopt_model(&self, model: ModelName) -> Result<InUse, StoreError> {
         self.write(queue::Adopt(model)).await
     }
 

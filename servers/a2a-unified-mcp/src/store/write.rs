@@ -34,26 +34,6 @@ impl Job for Put {
     }
 }
 
-/// All or none.
-pub(super) struct PutAll(pub(super) Vec<Draft>);
-
-impl Job for PutAll {
-    type Done = Vec<Written>;
-
-    async fn apply(&self, connection: &mut SqliteConnection) -> Result<Vec<Written>, StoreError> {
-        let now = Timestamp::now();
-        let mut written = Vec::with_capacity(self.0.len());
-        for (index, draft) in self.0.iter().enumerate() {
-            let put = put(connection, draft, now).await;
-            written.push(put.map_err(|source| StoreError::Item {
-                index,
-                source: Box::new(source),
-            })?);
-        }
-        Ok(written)
-    }
-}
-
 const UPSERT: &str = "
     INSERT INTO knowledge (source, category, key, value, metadata, tags,
         revision, first_revision, created_at, updated_at, expires_at, parts)
@@ -116,7 +96,7 @@ fn expected_number(expected: Expected) -> i64 {
     }
 }
 
-fn revision(number: i64) -> Result<Revision, StoreError> {
+pub(super) fn revision(number: i64) -> Result<Revision, StoreError> {
     Revision::try_from(number).map_err(|error| StoreError::Damaged {
         reason: error.to_string(),
     })

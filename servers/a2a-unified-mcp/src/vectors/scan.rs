@@ -71,7 +71,7 @@ pub(super) fn products(
     products
 }
 
-/// Inlined, so that it is compiled for each kind of processor.
+#[expect(clippy::inline_always, reason = "compiled for each kind of processor")]
 #[inline(always)]
 fn push_products<S: Simd>(
     _simd: S,
@@ -87,6 +87,7 @@ fn push_products<S: Simd>(
     }
 }
 
+#[expect(clippy::inline_always, reason = "compiled for each kind of processor")]
 #[inline(always)]
 fn product(row: &[i8], query: &[i16]) -> i32 {
     row.iter()
@@ -100,7 +101,7 @@ fn product(row: &[i8], query: &[i16]) -> i32 {
     clippy::cast_precision_loss,
     reason = "off by at most 2^-24 of it, which is within what is allowed for"
 )]
-#[inline(always)]
+#[inline]
 fn float(product: i32) -> f32 {
     product as f32
 }

@@ -1,5 +1,7 @@
 //! What a search by meaning promises.
 
+mod measure;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::{Row, SqliteConnection, SqlitePool};
 
 use super::{
-    Adopted, EmbeddingProgress, Lease, ModelName, ModelNumber, Pending, Taken, in_use, json,
+    EmbeddingProgress, InUse, Lease, ModelName, ModelNumber, Pending, Taken, in_use, json,
 };
 use crate::knowledge::{Key, Timestamp, Value};
 use crate::store::writer::Job;
@@ -23,9 +23,9 @@ const LONGEST_WAIT: i64 = 3_600_000;
 pub(super) struct Adopt(pub(super) ModelName);
 
 impl Job for Adopt {
-    type Done = Adopted;
+    type Done = InUse;
 
-    async fn apply(&self, connection: &mut SqliteConnection) -> Result<Adopted, StoreError> {
+    async fn apply(&self, connection: &mut SqliteConnection) -> Result<InUse, StoreError> {
         if let Some((model, name)) = in_use(connection).await?
             && name == self.0
         {
@@ -36,7 +36,7 @@ impl Job for Adopt {
             .execute(connection)
             .await?;
             let is_new = false;
-            return Ok(Adopted { model, is_new });
+            return Ok(InUse { model, is_new });
         }
         let id: i64 = sqlx::query_scalar(
             "INSERT INTO embedding_model (name, dimension) VALUES (?1, ?2) RETURNING id",
@@ -52,7 +52,7 @@ impl Job for Adopt {
         )
         .execute(connection)
         .await?;
-        Ok(Adopted {
+        Ok(InUse {
             model: ModelNumber(id),
             is_new: true,
         })

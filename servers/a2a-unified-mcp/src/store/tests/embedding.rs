@@ -242,14 +242,14 @@ async fn another_process_sees_which_vectors_changed() {
     let b = stage.put(draft("b", "2")).await.unwrap().id;
     let token = other.each_vector(model, |_, _| ()).await.unwrap();
     embed_all(&stage, model).await;
-    let changed = |entry, chunks| EntryVectors { entry, chunks };
+    let vectors = |entry, chunks| EntryVectors { entry, chunks };
     let VectorChanges::Since(changes, token) = other.vectors_since(model, token).await.unwrap()
     else {
         panic!("lost");
     };
     let expected = [
-        changed(a, vec![vec![1.0, 1.0]]),
-        changed(b, vec![vec![2.0, 1.0]]),
+        vectors(a, vec![vec![1.0, 1.0]]),
+        vectors(b, vec![vec![2.0, 1.0]]),
     ];
     assert_eq!(changes, expected);
     stage.delete(identity("a"), None).await.unwrap();
@@ -257,7 +257,7 @@ async fn another_process_sees_which_vectors_changed() {
     let VectorChanges::Since(changes, token) = changes else {
         panic!("lost");
     };
-    assert_eq!(changes, [changed(a, Vec::new())]);
+    assert_eq!(changes, [vectors(a, Vec::new())]);
     let same = other.vectors_since(model, token).await.unwrap();
     assert_eq!(same, VectorChanges::Since(Vec::new(), token));
 

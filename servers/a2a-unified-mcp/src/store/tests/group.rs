@@ -78,6 +78,69 @@ async fn a_batch_is_all_or_nothing() {
     assert_eq!(deleted, [true, false, true, false]);
 }
 
+/// One statement does what one for each would.
+#[tokio::test]
+async fn a_batch_writes_what_single_writes_would() {
+    let (batch, single) = (stage().await, stage().await);
+    let mut gone = draft("gone", "soon");
+    gone.expires_at = Some(Timestamp::from_millis(1));
+    let mut odd = draft("q\"uote\\", "tab\t \u{1F600} getUserName\n\"");
+    odd.tags = serde_json::from_str(r#"["b","a\"b"]"#).unwrap();
+    odd.metadata = serde_json::from_str(r#"{"deep":{"list":[1,"\u00e9"]}}"#).unwrap();
+    odd.expires_at = Some(Timestamp::now().after(std::time::Duration::from_secs(99)));
+    let before = vec![draft("old", "first"), gone, draft("deleted", "1")];
+    let drafts = vec![
+        draft("new", "x"),
+        draft("old", "second"),
+        odd,
+        draft("gone", "back"),
+        draft("deleted", "2"),
+    ];
+    let repeated = vec![draft("twice", "1"), draft("twice", "2")];
+    let mut outcomes = Vec::new();
+    for store in [&batch, &single] {
+        for draft in before.clone() {
+            store.put(draft).await.unwrap();
+        }
+        store.delete(identity("deleted"), None).await.unwrap();
+        let mut written = Vec::new();
+        for drafts in [&drafts, &repeated] {
+            if std::ptr::eq(store, &batch) {
+                written.extend(store.put_all(drafts.clone()).await.unwrap());
+            } else {
+                for draft in drafts.clone() {
+                    written.push(store.put(draft).await.unwrap());
+                }
+            }
+        }
+        let names: Vec<Identity> = drafts
+            .iter()
+            .chain(&repeated)
+            .map(|draft| draft.identity.clone())
+            .collect();
+        let mut entries = store.get_all(&names).await.unwrap();
+        for entry in entries.iter_mut().flatten() {
+            let none = Timestamp::from_millis(0);
+            (entry.created_at, entry.updated_at) = (none, none);
+        }
+        let mut pasts = Vec::new();
+        for name in &names {
+            let past = store.history(name, None, most(9)).await.unwrap();
+            pasts.push(
+                past.into_iter()
+                    .map(|version| (version.revision, version.value))
+                    .collect::<Vec<_>>(),
+            );
+        }
+        outcomes.push((written, entries, pasts, indexed(store, "user").await));
+    }
+    assert_eq!(outcomes[0], outcomes[1]);
+    assert_eq!(outcomes[0].3, ["q\"uote\\"]);
+    assert_eq!(outcomes[0].0[1].revision, revision(2));
+    assert!(outcomes[0].0[3].created && outcomes[0].0[4].created);
+    assert!(batch.check(Depth::Indexes).await.unwrap().is_empty());
+}
+
 #[tokio::test]
 async fn writes_together_wait_for_the_disk_together() {
     let store = stage().await;
