@@ -19,7 +19,7 @@ use crate::server::{Addresses, Server};
 /// The tool of the reference servers.
 pub(super) const ECHO: &str = "echo";
 /// The server's cheapest tool.
-const CHEAP: &str = "get_env_var";
+pub(super) const CHEAP: &str = "get_env_var";
 
 const SEQUENTIAL: Turns = Turns {
     rounds: 30,

@@ -4,19 +4,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::process;
 
-/// What the server under measurement is configured with beyond its defaults.
+/// What the servers under measurement are configured with beyond its defaults.
 pub(super) const SETTINGS: &[(&str, &str)] = &[
     ("OMNIPOTENT_RATE__REQUESTS", "1000000000"),
     ("OMNIPOTENT_EGRESS__ALLOW_NETWORKS", "[\"127.0.0.0/8\"]"),
+    ("A2A_RATE__REQUESTS", "1000000000"),
 ];
 
 /// The programs and the directories they work in.
 pub(super) struct Place {
+    /// The embedding model, if there is one.
+    pub(super) model: Option<PathBuf>,
+    /// Whether a file of a million entries is measured too.
+    pub(super) million: bool,
     /// The working directory of every program, and so the server's root.
     pub(super) root: PathBuf,
     home: PathBuf,
@@ -36,6 +41,14 @@ pub(super) enum Program {
     Fetch,
     /// Reading through the roots beside reading plainly; it measures itself.
     Open,
+    /// The server of what agents remember.
+    Memory,
+    /// `SQLite` with nothing around it.
+    RawSqlite,
+    /// Makes what there is to remember.
+    Corpus,
+    /// What a vector costs; it measures itself.
+    Embed,
 }
 
 impl Program {
@@ -46,6 +59,10 @@ impl Program {
             Self::Floor => "examples/floor",
             Self::Fetch => "examples/fetch",
             Self::Open => "examples/open",
+            Self::Memory => "a2a-unified-mcp",
+            Self::RawSqlite => "examples/raw_sqlite",
+            Self::Corpus => "examples/corpus",
+            Self::Embed => "examples/embed",
         }
     }
 }
@@ -57,19 +74,9 @@ impl Place {
             root: directory.join("root"),
             home: directory.join("home"),
             binaries: binaries.to_owned(),
+            model: None,
+            million: false,
         };
-        for program in [
-            Program::Server,
-            Program::Bare,
-            Program::Floor,
-            Program::Fetch,
-            Program::Open,
-        ] {
-            let path = binaries.join(program.path());
-            if !path.is_file() {
-                bail!("{} is not built", path.display());
-            }
-        }
         if directory.exists() {
             fs::remove_dir_all(directory)
                 .with_context(|| format!("cannot empty {}", directory.display()))?;
@@ -77,6 +84,14 @@ impl Place {
         fs::create_dir_all(&place.root)?;
         fs::create_dir_all(&place.home)?;
         Ok(place)
+    }
+
+    /// A directory of a name, beside the others.
+    pub(super) fn directory(&self, name: &str) -> Result<PathBuf> {
+        let directory = self.home.join(name);
+        fs::create_dir_all(&directory)
+            .with_context(|| format!("cannot make {}", directory.display()))?;
+        Ok(directory)
     }
 
     /// A program with nothing of this process's environment but its `PATH`.

@@ -37,6 +37,8 @@ pub(super) enum Goal {
     Plus(f64),
     /// At most so much.
     Limit(f64),
+    /// At least so much.
+    Least(f64),
 }
 
 impl Row {
@@ -53,6 +55,7 @@ impl Row {
             Goal::Share(factor) => self.measured >= factor * reference,
             Goal::Plus(extra) => self.measured <= reference + extra,
             Goal::Limit(limit) => self.measured <= limit,
+            Goal::Least(least) => self.measured >= least,
         }
     }
 
@@ -63,6 +66,7 @@ impl Row {
             Goal::Share(factor) => format!("≥ {factor} × {name}"),
             Goal::Plus(extra) => format!("≤ {name} + {}", self.unit.show(extra)),
             Goal::Limit(limit) => format!("≤ {}", self.unit.show(limit)),
+            Goal::Least(least) => format!("≥ {}", self.unit.show(least)),
         }
     }
 
@@ -143,7 +147,7 @@ pub(super) fn markdown(conditions: &Conditions, rows: &[Row]) -> String {
     let settings = settings.collect::<Vec<_>>().join(", ");
     let lines: String = rows.iter().map(Row::line).collect();
     format!(
-        "## omnipotent-mcp, {programs}\n\n\
+        "## omnipotent-mcp and a2a-unified-mcp, {programs}\n\n\
          Medians of rounds in which the contenders take turns. Clients and servers share {cores} \
          cores, and one core where a row says so; the load average was {load} at the start. Rate \
          limits are raised and loopback is opened by configuration: {settings}.\n\n\
@@ -217,6 +221,13 @@ mod tests {
             2.0 * MIB,
             None,
             "≤ 1.0 MiB | 2.0 MiB | – | – | NO",
+        );
+        check(
+            Unit::Rate,
+            Goal::Least(5000.0),
+            4999.0,
+            None,
+            "≥ 5000/s | 4999/s | – | – | NO",
         );
         check(
             Unit::Count,

@@ -74,7 +74,9 @@ impl Session {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        let mut child = command.spawn().context("cannot start a server")?;
+        let child = command.spawn();
+        let mut child =
+            child.with_context(|| format!("cannot start {}", command.get_program().display()))?;
         let input = child.stdin.take().context("no pipe to the server")?;
         let output = child.stdout.take().context("no pipe from the server")?;
         fcntl_setfl(&input, OFlags::NONBLOCK)?;
@@ -140,23 +142,44 @@ impl Session {
         in_flight: u32,
         total: u32,
     ) -> Result<f64> {
-        let params = json!({ "name": tool, "arguments": arguments });
-        let requests: Vec<Request> = (0..total)
-            .map(|id| Request::numbered(id, "tools/call", &params))
-            .collect();
-        let (first, rest) = requests.split_at(usize::try_from(in_flight.min(total))?);
+        let each = (0..total).map(|_| arguments.clone());
+        self.flood_with(tool, each, usize::try_from(in_flight)?)
+    }
+
+    /// Calls a tool with each of these arguments, as [`Session::flood`] does.
+    pub(super) fn flood_with(
+        &mut self,
+        tool: &str,
+        each: impl Iterator<Item = Value>,
+        in_flight: usize,
+    ) -> Result<f64> {
+        let request = |(id, arguments): (u32, Value)| {
+            let params = json!({ "name": tool, "arguments": arguments });
+            Request::numbered(id, "tools/call", &params)
+        };
+        let requests: Vec<Request> = (0..).zip(each).map(request).collect();
+        let (first, rest) = requests.split_at(in_flight.min(requests.len()));
         let started = Instant::now();
         for request in first {
             self.send(request)?;
         }
         let mut rest = rest.iter();
-        for _ in 0..total {
+        for _ in 0..requests.len() {
             require_success(self.receive()?)?;
             if let Some(request) = rest.next() {
                 self.send(request)?;
             }
         }
-        Ok(f64::from(total) / started.elapsed().as_secs_f64())
+        let total = f64::from(u32::try_from(requests.len())?);
+        Ok(total / started.elapsed().as_secs_f64())
+    }
+
+    /// Sends any line and returns the answer to it.
+    pub(super) fn exchange(&mut self, message: &Value) -> Result<Value> {
+        self.send(&Request::encode(message))?;
+        let answer = self.receive()?;
+        require_success(answer)?;
+        Ok(serde_json::from_slice(answer)?)
     }
 
     fn send(&mut self, request: &Request) -> Result<()> {

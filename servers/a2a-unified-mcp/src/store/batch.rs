@@ -27,9 +27,14 @@ impl Job for PutAll {
     async fn apply(&self, connection: &mut SqliteConnection) -> Result<Vec<Written>, StoreError> {
         let now = Timestamp::now();
         let mut written = Vec::with_capacity(self.0.len());
-        for drafts in runs(&self.0) {
-            if can_be_one(drafts) {
-                match put_together(connection, drafts, now).await {
+        let mut rest = self.0.as_slice();
+        while !rest.is_empty() {
+            let together = first_together(rest.iter().map(plain)).max(1);
+            let (drafts, after) = rest.split_at(together.min(rest.len()));
+            rest = after;
+            if drafts.len() > 1 {
+                let drafts: Vec<&Draft> = drafts.iter().collect();
+                match put_together(connection, &drafts, now).await {
                     Ok(all) => {
                         written.extend(all);
                         continue;
@@ -45,30 +50,24 @@ impl Job for PutAll {
     }
 }
 
-/// Runs of drafts that are not too much for one statement.
-fn runs(drafts: &[Draft]) -> Vec<&[Draft]> {
-    let mut runs = Vec::new();
-    let mut rest = drafts;
-    while !rest.is_empty() {
-        let mut bytes = 0;
-        let fits = |draft: &&Draft| {
-            bytes += draft.value.as_str().len();
-            bytes <= STATEMENT_BYTES
-        };
-        let count = rest.iter().take_while(fits).count().max(1);
-        let (run, after) = rest.split_at(count.min(rest.len()));
-        runs.push(run);
-        rest = after;
-    }
-    runs
+/// The draft, if it is to be written whatever is there.
+pub(super) fn plain(draft: &Draft) -> Option<&Draft> {
+    draft.expected.is_none().then_some(draft)
 }
 
-/// Whether the order of the writes does not matter and nothing is expected.
-fn can_be_one(drafts: &[Draft]) -> bool {
-    let mut seen = HashSet::with_capacity(drafts.len());
-    drafts
-        .iter()
-        .all(|draft| draft.expected.is_none() && seen.insert(&draft.identity))
+/// How many of these, from the first on, can be written by one statement: entries that are not too
+/// much for it, and of different names, so that the order of the writes does not matter.
+pub(super) fn first_together<'a>(drafts: impl Iterator<Item = Option<&'a Draft>>) -> usize {
+    let mut seen = HashSet::new();
+    let mut bytes = 0;
+    for draft in drafts.map_while(|draft| draft) {
+        bytes += draft.value.as_str().len();
+        let fits = seen.is_empty() || bytes <= STATEMENT_BYTES;
+        if !fits || !seen.insert(&draft.identity) {
+            break;
+        }
+    }
+    seen.len()
 }
 
 async fn put_one_by_one(
@@ -115,9 +114,10 @@ const UPSERT_ALL: &str = "
         expires_at = excluded.expires_at, parts = excluded.parts
     RETURNING id, revision, revision = first_revision, source, category, key";
 
-async fn put_together(
+/// Writes entries as [`first_together`] chooses them, with two statements.
+pub(super) async fn put_together(
     connection: &mut SqliteConnection,
-    drafts: &[Draft],
+    drafts: &[&Draft],
     now: Timestamp,
 ) -> Result<Vec<Written>, StoreError> {
     let mut items = Vec::with_capacity(drafts.len());
@@ -169,7 +169,7 @@ async fn put_together(
             .get(&(source.into(), category.into(), key.into()))
             .copied()
     };
-    let written: Option<Vec<Written>> = drafts.iter().map(of).collect();
+    let written: Option<Vec<Written>> = drafts.iter().copied().map(of).collect();
     written.ok_or_else(|| StoreError::Damaged {
         reason: "an entry was written under another name".to_owned(),
     })

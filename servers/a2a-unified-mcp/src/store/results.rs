@@ -44,7 +44,8 @@ impl Store {
         Ok((moment, results))
     }
 
-    /// Keeps results unless the writer has too much to do. Nobody hears of it.
+    /// Keeps results unless the writer has too much to do, with the next write or when none comes for a
+    /// second. Nobody hears of it.
     pub(crate) fn keep_results(&self, key: String, results: String) {
         let keep = Keep { key, results };
         if self.queue.try_send(Box::new(keep)).is_err() {
@@ -105,6 +106,10 @@ impl Waiting for Keep {
 
     fn apply<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> Applying<'a> {
         Box::pin(async move { self.write(connection).await })
+    }
+
+    fn can_wait(&self) -> bool {
+        true
     }
 
     fn failed_alone(&self) -> bool {

@@ -4,9 +4,9 @@ use std::num::NonZeroU32;
 
 use sqlx::SqliteConnection;
 
-use super::StoreError;
 use super::list::Filter;
 use super::writer::Job;
+use super::{StoreError, batch};
 use crate::knowledge::{Draft, Expected, Identity, Revision, Timestamp};
 use crate::words;
 
@@ -31,6 +31,14 @@ impl Job for Put {
 
     async fn apply(&self, connection: &mut SqliteConnection) -> Result<Written, StoreError> {
         put(connection, &self.0, Timestamp::now()).await
+    }
+
+    fn draft(&self) -> Option<&Draft> {
+        batch::plain(&self.0)
+    }
+
+    fn done(written: Written) -> Option<Written> {
+        Some(written)
     }
 }
 

@@ -1,14 +1,22 @@
 //! The one connection that writes. Writes that wait together share a transaction, and so one wait
-//! for the disk; each is acknowledged after the commit.
+//! for the disk; each is acknowledged after the commit. Entries among them share a statement too
+//! ([`batch`]).
 
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::time::Duration;
 
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{StoreConfig, StoreError, connection};
+use super::write::Written;
+use super::{StoreConfig, StoreError, batch, connection};
+use crate::knowledge::{Draft, Timestamp};
+
+/// How long nothing must come before what can wait is written. Every commit has all readers, in every
+/// process, read again what they had in memory.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Something to be written: may be applied again when its transaction failed as a whole.
 pub(super) trait Job: Send + Sync + 'static {
@@ -20,6 +28,16 @@ pub(super) trait Job: Send + Sync + 'static {
         &self,
         connection: &mut SqliteConnection,
     ) -> impl Future<Output = Result<Self::Done, StoreError>> + Send;
+
+    /// The entry, when all it does is to write one, whatever was there.
+    fn draft(&self) -> Option<&Draft> {
+        None
+    }
+
+    /// What the caller is told when that entry was written together with others.
+    fn done(_written: Written) -> Option<Self::Done> {
+        None
+    }
 }
 
 /// A job whose kind is forgotten.
@@ -28,6 +46,16 @@ pub(super) trait Waiting: Send {
     fn is_wanted(&self) -> bool;
     /// Applies it and keeps the answer.
     fn apply<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> Applying<'a>;
+    /// The entry, as [`Job::draft`] says.
+    fn draft(&self) -> Option<&Draft> {
+        None
+    }
+    /// Keeps the answer to an entry that was written.
+    fn set_written(&mut self, _written: Written) {}
+    /// Whether nobody minds when it is written later than what comes after it has come.
+    fn can_wait(&self) -> bool {
+        false
+    }
     /// Whether the answer that is kept says that only this job failed.
     fn failed_alone(&self) -> bool;
     /// Gives the answer that is kept, or `failure`.
@@ -69,6 +97,14 @@ impl<J: Job> Waiting for Queued<J> {
         })
     }
 
+    fn draft(&self) -> Option<&Draft> {
+        self.job.draft()
+    }
+
+    fn set_written(&mut self, written: Written) {
+        self.answer = J::done(written).map(Ok);
+    }
+
     fn failed_alone(&self) -> bool {
         matches!(self.answer, Some(Err(_)))
     }
@@ -93,19 +129,27 @@ pub(super) struct Writer {
 impl Writer {
     /// Writes until it is stopped and nothing waits any more.
     pub(super) async fn run(mut self) {
-        let mut group = Vec::new();
+        let mut group: Vec<Box<dyn Waiting>> = Vec::new();
         loop {
+            let most = self.config.group.get();
             tokio::select! {
                 biased;
                 () = self.stop.cancelled(), if !self.queue.is_closed() => self.queue.close(),
-                taken = self.queue.recv_many(&mut group, self.config.group.get()) => {
+                taken = self.queue.recv_many(&mut group, most) => {
                     if taken == 0 {
                         break;
                     }
+                    if group.len() < most && group.iter().all(|job| job.can_wait()) {
+                        continue;
+                    }
+                    self.write(std::mem::take(&mut group)).await;
+                }
+                () = tokio::time::sleep(PAUSE), if !group.is_empty() => {
                     self.write(std::mem::take(&mut group)).await;
                 }
             }
         }
+        self.write(group).await;
         // What closing does is left undone when another process is in the way: it closes later.
         if let Err(error) = self.connection.close().await {
             tracing::debug!(%error, "the store was not closed properly");
@@ -160,13 +204,14 @@ impl Writer {
         let patience = self.config.patience;
         let connection = &mut self.connection;
         connection::begin(connection, patience).await?;
-        for job in group {
-            execute(connection, "SAVEPOINT job").await?;
-            job.apply(connection).await?;
-            if job.failed_alone() {
-                execute(connection, "ROLLBACK TO job").await?;
+        let mut rest = group;
+        while !rest.is_empty() {
+            let together = batch::first_together(rest.iter().map(|job| job.draft()));
+            let (run, after) = rest.split_at_mut(together.max(1));
+            if run.len() == 1 || !apply_together(connection, run).await? {
+                apply_each(connection, run).await?;
             }
-            execute(connection, "RELEASE job").await?;
+            rest = after;
         }
         connection::execute_patiently(connection, "COMMIT", patience).await
     }
@@ -182,6 +227,44 @@ impl Writer {
             Err(error) => tracing::error!(%error, "the store cannot be opened again"),
         }
     }
+}
+
+async fn apply_each(
+    connection: &mut SqliteConnection,
+    jobs: &mut [Box<dyn Waiting>],
+) -> Result<(), StoreError> {
+    for job in jobs {
+        execute(connection, "SAVEPOINT job").await?;
+        job.apply(connection).await?;
+        if job.failed_alone() {
+            execute(connection, "ROLLBACK TO job").await?;
+        }
+        execute(connection, "RELEASE job").await?;
+    }
+    Ok(())
+}
+
+/// Writes the entries of these jobs with one statement; false when each has to be written by itself,
+/// and nothing is written then.
+async fn apply_together(
+    connection: &mut SqliteConnection,
+    jobs: &mut [Box<dyn Waiting>],
+) -> Result<bool, StoreError> {
+    let drafts: Vec<&Draft> = jobs.iter().filter_map(|job| job.draft()).collect();
+    execute(connection, "SAVEPOINT job").await?;
+    let written = match batch::put_together(connection, &drafts, Timestamp::now()).await {
+        Err(error) if !error.is_own() => return Err(error),
+        written => written.ok(),
+    };
+    if written.is_none() {
+        execute(connection, "ROLLBACK TO job").await?;
+    }
+    execute(connection, "RELEASE job").await?;
+    let is_written = written.is_some();
+    for (job, written) in jobs.iter_mut().zip(written.into_iter().flatten()) {
+        job.set_written(written);
+    }
+    Ok(is_written)
 }
 
 async fn execute(

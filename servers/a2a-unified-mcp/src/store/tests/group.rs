@@ -141,6 +141,62 @@ async fn a_batch_writes_what_single_writes_would() {
     assert!(batch.check(Depth::Indexes).await.unwrap().is_empty());
 }
 
+/// What is written with one statement is in the order in which it was asked for.
+#[tokio::test]
+async fn writes_of_one_name_keep_their_order_within_a_group() {
+    let store = stage().await;
+    let drafts = vec![
+        draft("a", "first"),
+        draft("b", "x"),
+        draft("a", "second"),
+        expecting(draft("a", "third"), Expected::Revision(revision(2))),
+        draft("c", "x"),
+        draft("a", "fourth"),
+        expecting(draft("c", "y"), Expected::Absent),
+        draft("b", "y"),
+    ];
+    let written = store.put_each(drafts).await;
+    let revisions: Vec<Option<(u32, bool)>> = written
+        .iter()
+        .map(|written| written.as_ref().ok())
+        .map(|written| written.map(|written| (written.revision.get(), written.created)))
+        .collect();
+    let expected = [
+        Some((1, true)),
+        Some((1, true)),
+        Some((2, false)),
+        Some((3, false)),
+        Some((1, true)),
+        Some((4, false)),
+        None,
+        Some((2, false)),
+    ];
+    assert_eq!(revisions, expected);
+    assert_eq!(value(&store, "a").await.as_deref(), Some("fourth"));
+    assert_eq!(value(&store, "c").await.as_deref(), Some("x"));
+    let past = store.history(&identity("a"), None, most(9)).await.unwrap();
+    assert_eq!(past.len(), 4);
+    assert!(store.check(Depth::Indexes).await.unwrap().is_empty());
+}
+
+/// Every commit takes from all readers what they have in memory.
+#[tokio::test]
+async fn results_of_searches_are_kept_when_nothing_else_comes() {
+    let store = stage().await;
+    let kept = async || store.moment(Some("query")).await.unwrap().1;
+    store.keep_results("query".to_owned(), "{}".to_owned());
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    assert_eq!(kept().await, None, "not at once");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while kept().await.is_none() {
+        assert!(std::time::Instant::now() < deadline);
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    store.keep_results("query".to_owned(), "[]".to_owned());
+    store.put(draft("a", "x")).await.unwrap();
+    assert_eq!(kept().await.as_deref(), Some("[]"), "with the next write");
+}
+
 #[tokio::test]
 async fn writes_together_wait_for_the_disk_together() {
     let store = stage().await;
