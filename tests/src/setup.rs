@@ -58,6 +58,14 @@ impl Setup {
         self.variable("A2A_RATE__REQUESTS", "1000000")
     }
 
+    /// Lets it search by meaning.
+    #[must_use]
+    pub fn with_model(self) -> Self {
+        let model = self.stage.model();
+        let model = model.to_str().expect("a path in UTF-8").to_owned();
+        self.variable("A2A_EMBEDDING__MODEL", &model)
+    }
+
     /// A server without arguments.
     pub fn bare() -> Self {
         Self::bare_on(Stage::new(), OMNIPOTENT)

@@ -16,6 +16,9 @@ use tempfile::TempDir;
 /// would be refused. Nobody's: no account needs to exist.
 const USER: u32 = 61_234;
 
+/// The file that `cargo xtask model` makes.
+const MODEL: &str = "all-MiniLM-L6-v2.int8.safetensors";
+
 /// Temporary directories and the user who owns them. Removed on drop.
 #[derive(Debug)]
 pub struct Stage {
@@ -91,6 +94,20 @@ impl Stage {
         copy.clone()
     }
 
+    /// The embedding model, where the server's user can read it.
+    pub(crate) fn model(&self) -> PathBuf {
+        let model = profile().join("../model").join(MODEL);
+        assert!(
+            model.is_file(),
+            "{} is missing: run `cargo xtask model`",
+            model.display()
+        );
+        if self.user.is_none() || is_public(&model) {
+            return model;
+        }
+        public_copy(&model)
+    }
+
     /// Gives a path to the server's user.
     pub fn own(&self, path: &Path) {
         if let Some(user) = self.user {
@@ -106,12 +123,7 @@ fn binary(name: &str) -> PathBuf {
     if let Some(named) = env::var_os(&variable) {
         return named.into();
     }
-    let own = env::current_exe().expect("the test knows its executable");
-    let profile = own
-        .parent()
-        .and_then(Path::parent)
-        .expect("it is in the profile's `deps`");
-    let binary = profile.join(name);
+    let binary = profile().join(name);
     assert!(
         binary.is_file(),
         "{} is missing: build it (`cargo build --profile ci`), run `cargo xtask test`, or name \
@@ -119,6 +131,13 @@ fn binary(name: &str) -> PathBuf {
         binary.display()
     );
     binary
+}
+
+/// Where this test was built, and the servers.
+fn profile() -> PathBuf {
+    let own = env::current_exe().expect("the test knows its executable");
+    let profile = own.parent().and_then(Path::parent);
+    profile.expect("it is in the profile's `deps`").to_owned()
 }
 
 /// A copy that everybody may execute; one for each build, whoever makes it first.

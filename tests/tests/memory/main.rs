@@ -13,6 +13,8 @@ mod entries;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod meaning;
+#[cfg(test)]
 mod operator;
 #[cfg(test)]
 mod processes;
