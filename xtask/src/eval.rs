@@ -27,7 +27,7 @@ const MODES: &[&str] = &["text", "semantic", "hybrid"];
 /// What the server takes at once.
 const BATCH: usize = 500;
 /// For the vectors of all documents.
-const EMBEDDING_LIMIT: Duration = Duration::from_secs(3600);
+const EMBEDDING_LIMIT: Duration = Duration::from_hours(1);
 const EMBEDDING_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What others reach on the Cranfield collection (1,400 abstracts, 225 queries): nDCG@10, recall@10.

@@ -83,7 +83,7 @@ async fn act(cli: &Cli, config: Config) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         None => {
-            Server::build(config, start).await?.run().await?;
+            Box::pin(Server::build(config, start).await?.run()).await?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -24,11 +24,10 @@ pub(crate) async fn back_up(file: &Path, to: &Path, config: &Config) -> anyhow::
 pub(crate) async fn restore(file: &Path, from: &Path, config: &Config) -> anyhow::Result<ExitCode> {
     let restored = Store::restore(file, from, &config.store).await;
     let aside = restored.with_context(|| format!("nothing changed in {}", file.display()))?;
-    let mut text = format!("{} is restored\n", file.display());
-    if let Some(aside) = aside {
-        text.push_str(&format!("what was there is {} now\n", aside.display()));
-    }
-    show(&text)?;
+    let kept = aside.map_or_else(String::new, |aside| {
+        format!("what was there is {} now\n", aside.display())
+    });
+    show(&format!("{} is restored\n{kept}", file.display()))?;
     Ok(ExitCode::SUCCESS)
 }
 

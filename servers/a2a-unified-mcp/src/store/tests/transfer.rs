@@ -114,20 +114,17 @@ async fn what_is_there_is_treated_as_the_caller_says() {
         let other: Record = serde_json::from_str(r#"{"key": "b", "value": "x"}"#).unwrap();
         let adopted = stage.adopt_all(vec![other, record], on_conflict).await;
         let entry = stage.get(&identity("a")).await.unwrap().unwrap();
-        match expect {
-            Ok((value, number)) => {
-                assert_eq!(entry.value.as_str(), value, "{on_conflict:?}");
-                assert_eq!(entry.revision, revision(number), "{on_conflict:?}");
-                assert_eq!(adopted.unwrap().created, 1);
-            }
-            Err(()) => {
-                let error = adopted.unwrap_err();
-                assert!(
-                    matches!(error, StoreError::Item { index: 1, .. }),
-                    "{error:?}"
-                );
-                assert_eq!(value(&stage, "b").await, None, "all or nothing");
-            }
+        if let Ok((value, number)) = expect {
+            assert_eq!(entry.value.as_str(), value, "{on_conflict:?}");
+            assert_eq!(entry.revision, revision(number), "{on_conflict:?}");
+            assert_eq!(adopted.unwrap().created, 1);
+        } else {
+            let error = adopted.unwrap_err();
+            assert!(
+                matches!(error, StoreError::Item { index: 1, .. }),
+                "{error:?}"
+            );
+            assert_eq!(value(&stage, "b").await, None, "all or nothing");
         }
     };
     check(OnConflict::Skip, 1, Ok(("ours", 1))).await;
