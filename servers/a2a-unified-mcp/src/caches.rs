@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::embeddings::Embedder;
+use crate::knowledge::Timestamp;
 use crate::search::Searcher;
 use crate::store::{ChangeToken, Stats, Store, StoreError};
 use crate::tools::explain;
@@ -20,8 +21,8 @@ const SHORT: Duration = Duration::from_mins(1);
 /// The caches of the server. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Caches {
-    /// Statistics, by how far the file had come.
-    stats: Cache<ChangeToken, Arc<Stats>>,
+    /// Statistics, by how far the file had come and when the next entry is past its time.
+    stats: Cache<(ChangeToken, Option<Timestamp>), Arc<Stats>>,
     searcher: Searcher,
     embedder: Embedder,
 }
@@ -69,11 +70,12 @@ impl Caches {
     /// When they cannot be read.
     pub async fn stats(&self, store: &Store) -> Result<Arc<Stats>, ToolError> {
         let token = store.token().await.map_err(|error| explain(&error))?;
+        let until = store.next_expiry().await.map_err(|error| explain(&error))?;
         let work = async {
             let stats = store.stats().await;
             stats.map(Arc::new).map_err(Arc::<StoreError>::new)
         };
-        let stats = self.stats.get_or_run(token, SHORT, work).await;
+        let stats = self.stats.get_or_run((token, until), SHORT, work).await;
         stats.map_err(|error| explain(&error))
     }
 

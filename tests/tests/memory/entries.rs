@@ -156,6 +156,7 @@ fn what_expires_is_gone_at_that_moment_from_every_read() {
         server.call("recall", json!({ "key": "a" })).is_error()
     });
     assert_eq!(server.succeed("list_memories", json!({}))["total"], 1);
+    assert_eq!(server.succeed("knowledge_stats", json!({}))["entries"], 1);
     let batch = server.succeed("batch_recall", json!({ "keys": ["a", "b"] }));
     assert_eq!((&batch["found"], &batch["missing"]), (&json!(1), &json!(1)));
     let again = server.succeed(
