@@ -15,4 +15,6 @@ mod files;
 #[cfg(test)]
 mod operator;
 #[cfg(test)]
+mod policy;
+#[cfg(test)]
 mod processes;
