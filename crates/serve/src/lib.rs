@@ -39,7 +39,9 @@ mod ops;
 pub mod program;
 mod reference;
 mod reload;
+mod renewal;
 mod run;
+mod sections;
 mod settings;
 mod stderr;
 mod stdio;
@@ -52,7 +54,9 @@ pub use error::ServeError;
 pub use memory::give_back_large_blocks;
 pub use reference::reference;
 pub use reload::{Occasion, Reloading};
+pub use renewal::{Load, Policies, Refusal, Renewal};
 pub use run::{Access, Identity, MissingToken, run};
+pub use sections::{Freshness, Sections, Standing};
 pub use settings::{
     HttpConfig, LogConfig, LogFormat, LogLevel, OpsConfig, ServeConfig, TransportConfig,
 };

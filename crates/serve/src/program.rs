@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::Value;
 
+use crate::Refusal;
 use crate::config::{ConfigError, Loaded, Setting, Sources, load};
 
 /// Exit code for a configuration that cannot be used (sysexits.h, `EX_CONFIG`).
@@ -66,6 +67,20 @@ pub struct Configured<T> {
     pub loaded: Loaded<T>,
     /// The file, when there is one.
     pub file: Option<PathBuf>,
+}
+
+impl<T> Configured<T> {
+    /// The configuration, unless the file that there was at the start is gone: defaults would be in
+    /// force without it.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn unless_gone(self, at_start: Option<&Path>) -> Result<T, Refusal> {
+        match at_start.filter(|_| self.file.is_none()) {
+            Some(gone) => Err(format!("{} is gone", gone.display()).into()),
+            None => Ok(self.loaded.config),
+        }
+    }
 }
 
 /// Reads the configuration of the server of that name: defaults, the file that is `named` (or

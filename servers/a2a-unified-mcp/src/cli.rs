@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use a2a_unified_mcp::import::{Options, Origin};
+use a2a_unified_mcp::knowledge::{Category, Source};
+use a2a_unified_mcp::store::OnConflict;
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use mcp_serve::config::Setting;
 use mcp_serve::program::ServeFlags;
 
@@ -59,8 +62,67 @@ pub(crate) enum Command {
         #[arg(long)]
         repair: bool,
     },
+    /// Take over what another memory server kept; its file is only read, and servers may go on
+    Import(Import),
     /// Print the tools, configuration keys and metrics as JSON
     Reference,
+}
+
+/// What is taken over, and how.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Import {
+    /// What made the file
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) from: Origin,
+
+    /// The file
+    pub(crate) file: PathBuf,
+
+    /// Give every entry this source [default: what the file says, or "user"]
+    #[arg(long, value_name = "NAME")]
+    source: Option<Source>,
+
+    /// Give every entry this category [default: what the file says, or "general"]
+    #[arg(long, value_name = "NAME")]
+    category: Option<Category>,
+
+    /// What becomes of an entry that is there already
+    #[arg(long, value_name = "WHAT", default_value = "skip")]
+    on_conflict: Conflict,
+
+    /// Write nothing, and say what would become of each entry
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+impl Import {
+    /// How entries are taken over.
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            source: self.source.clone(),
+            category: self.category.clone(),
+            on_conflict: match self.on_conflict {
+                Conflict::Skip => OnConflict::Skip,
+                Conflict::Overwrite => OnConflict::Overwrite,
+                Conflict::Newer => OnConflict::Newer,
+                Conflict::Fail => OnConflict::Fail,
+            },
+            dry_run: self.dry_run,
+        }
+    }
+}
+
+/// What becomes of an entry that is there already.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Conflict {
+    /// It stays as it is
+    Skip,
+    /// It says what the file says, as a new revision
+    Overwrite,
+    /// The same, if the file's was written later
+    Newer,
+    /// The import ends, and nothing of its group of 500 is written
+    Fail,
 }
 
 const EXAMPLES: &str = "\
@@ -69,6 +131,7 @@ Examples:
   a2a-unified-mcp --http 127.0.0.1:8932           serve HTTP, with a token and metrics
   claude mcp add a2a-unified -- a2a-unified-mcp
   a2a-unified-mcp backup ~/memory.db              a copy, made while others write
+  a2a-unified-mcp import --from reference ~/memory.jsonl
 
 Every key of the configuration can be set as A2A_<SECTION>__<KEY> too.";
 

@@ -5,13 +5,15 @@
 //! turns text into vectors, [`vectors`] finds the nearest, [`search`] finds by words and meaning. A
 //! write that was acknowledged is on the disk; a read never sees an entry past its time.
 //! [`Server::build`] turns a [`Config`] into a pipeline of [`tools`]; `main` serves it.
-//! [`library`] offers the entries as resources and prompts.
+//! [`import`] takes over what other memory servers kept. [`library`] offers the entries as resources and prompts.
 
 pub mod caches;
 pub mod config;
 pub mod embeddings;
+pub mod import;
 pub mod knowledge;
 pub mod library;
+mod policy;
 pub mod search;
 pub mod server;
 pub mod store;

@@ -7,6 +7,7 @@
 mod cli;
 mod queries;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use a2a_unified_mcp::config::ENVIRONMENT_PREFIX;
@@ -16,18 +17,15 @@ use anyhow::Context;
 use clap::Parser;
 use cli::{Cli, Command};
 use mcp_serve::MissingToken;
-use mcp_serve::program::{self, EX_CONFIG, show};
+use mcp_serve::config::ConfigError;
+use mcp_serve::program::{self, Configured, EX_CONFIG, show};
 
 fn main() -> ExitCode {
     mcp_serve::give_back_large_blocks();
     mcp_serve::use_more_descriptors();
     let cli = Cli::parse();
-    let environment = std::env::vars_os().collect();
-    let (named, flags) = (cli.config.as_deref(), cli.overrides.settings());
-    let configured =
-        program::configure::<Config>(IDENTITY.name, ENVIRONMENT_PREFIX, named, environment, flags);
-    let loaded = match configured {
-        Ok(configured) => configured.loaded,
+    let Configured { loaded, file } = match configure(&cli) {
+        Ok(configured) => configured,
         Err(error) => return fail(&error.into(), EX_CONFIG),
     };
     if cli.print_config {
@@ -37,7 +35,7 @@ fn main() -> ExitCode {
         };
     }
     mcp_serve::start_logging(&loaded.config.log);
-    match run(&cli, loaded.config) {
+    match run(&cli, loaded.config, file) {
         Ok(code) => code,
         Err(error) => fail(&error, 1),
     }
@@ -45,21 +43,22 @@ fn main() -> ExitCode {
 
 /// A current-thread runtime: one thread answers cheap calls three times faster than a pool does
 /// over pipes; SQLite has threads of its own.
-fn run(cli: &Cli, config: Config) -> anyhow::Result<ExitCode> {
+fn run(cli: &Cli, config: Config, config_file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(16)
         .build()
         .context("the runtime cannot be started")?;
-    let outcome = runtime.block_on(act(cli, config));
+    let outcome = runtime.block_on(act(cli, config, config_file));
     // Work on blocking threads cannot be interrupted; it must not hold up the end of the process.
     runtime.shutdown_background();
     outcome
 }
 
-async fn act(cli: &Cli, config: Config) -> anyhow::Result<ExitCode> {
+async fn act(cli: &Cli, config: Config, config_file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let serving = !cli.check && cli.command.is_none();
     let start = Start {
+        config_file: config_file.clone(),
         environment: std::env::vars_os().collect(),
         missing_token: if serving {
             MissingToken::Make
@@ -72,6 +71,7 @@ async fn act(cli: &Cli, config: Config) -> anyhow::Result<ExitCode> {
         Some(Command::Backup { file: to }) => queries::back_up(&file, to, &config).await,
         Some(Command::Restore { file: from }) => queries::restore(&file, from, &config).await,
         Some(Command::Doctor { repair }) => queries::diagnose(&file, &config, *repair).await,
+        Some(Command::Import(import)) => queries::import(&file, import, &config).await,
         Some(Command::Reference) => queries::reference(config, start).await,
         None if cli.check => {
             Server::build(config, start).await?.store().close().await;
@@ -84,9 +84,19 @@ async fn act(cli: &Cli, config: Config) -> anyhow::Result<ExitCode> {
         }
         None => {
             Box::pin(Server::build(config, start).await?.run()).await?;
+            let cli = cli.clone();
+            let load = move || configure(&cli)?.unless_gone(config_file.as_deref());
+            let server = Server::build(config, start).await?;
+            Box::pin(server.run(Box::new(load))).await?;
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+fn configure(cli: &Cli) -> Result<Configured<Config>, ConfigError> {
+    let (named, flags) = (cli.config.as_deref(), cli.overrides.settings());
+    let environment = std::env::vars_os().collect();
+    program::configure(IDENTITY.name, ENVIRONMENT_PREFIX, named, environment, flags)
 }
 
 fn fail(error: &anyhow::Error, code: u8) -> ExitCode {

@@ -2,13 +2,20 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use a2a_unified_mcp::config::ENVIRONMENT_PREFIX;
+use a2a_unified_mcp::import::{self, Event, Outcome};
 use a2a_unified_mcp::server::Start;
 use a2a_unified_mcp::store::{Depth, Store};
 use a2a_unified_mcp::{Config, IDENTITY, Server};
 use anyhow::Context;
 use mcp_serve::program::show;
+
+use crate::cli::Import;
+
+/// How often an import says how far it is.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 /// Writes a copy of the file.
 pub(crate) async fn back_up(file: &Path, to: &Path, config: &Config) -> anyhow::Result<ExitCode> {
@@ -60,6 +67,57 @@ pub(crate) async fn diagnose(
     );
     show("sound: pages, indexes and full-text index\n")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Takes over what another memory server kept; an error when anything of it was not.
+pub(crate) async fn import(
+    file: &Path,
+    import: &Import,
+    config: &Config,
+) -> anyhow::Result<ExitCode> {
+    let store = open(file, config).await?;
+    let (origin, from) = ((import.from, &*import.file), (&store, &config.store));
+    let mut last = Instant::now();
+    let mut tell = |event: Event<'_>| match event {
+        Event::Refused { place, reason } => say(&format!("not imported: {place}: {reason}")),
+        Event::LeftOut(what) => say(&format!("left out: {what}")),
+        Event::Progress(outcome) if last.elapsed() >= PROGRESS_EVERY => {
+            last = Instant::now();
+            say(&format!("{} read so far", outcome.read));
+        }
+        Event::Progress(_) => {}
+    };
+    let imported = import::import(origin, from, &import.options(), &mut tell).await;
+    store.close().await;
+    let imported = imported.with_context(|| import.file.display().to_string())?;
+    show(&summary(&imported, import.dry_run))?;
+    anyhow::ensure!(
+        imported.refused == 0,
+        "{} of {} could not be imported; each is named above",
+        imported.refused,
+        imported.read
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn summary(outcome: &Outcome, dry_run: bool) -> String {
+    let Outcome {
+        read,
+        adopted,
+        refused,
+    } = outcome;
+    let same = adopted.skipped - adopted.kept;
+    let prefix = if dry_run { "nothing was written; " } else { "" };
+    format!(
+        "{prefix}{read} read: {} new, {} changed, {same} there already, {} left as they are here, \
+         {refused} not imported\n",
+        adopted.created, adopted.updated, adopted.kept
+    )
+}
+
+#[expect(clippy::print_stderr, reason = "tells the operator how it goes")]
+fn say(line: &str) {
+    eprintln!("{line}");
 }
 
 async fn open(file: &Path, config: &Config) -> anyhow::Result<Store> {

@@ -6,21 +6,24 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mcp_metrics::Recorder;
-use mcp_ratelimit::Limiter;
 use mcp_security::redaction::{Redactor, Secret, secrets_in_environment};
 use mcp_serve::program::user_directory;
-use mcp_serve::{Access, Identity, MissingToken, ServeConfig, ServeError, Stop};
-use mcp_toolcall::{Pipeline, Policy, Sanitiser, reply_cache};
+use mcp_serve::{
+    Access, Identity, Load, MissingToken, Reloading, Renewal, Sections, ServeConfig, ServeError,
+    Standing, Stop,
+};
+use mcp_toolcall::{Pipeline, Sanitiser, reply_cache};
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
 use crate::caches::Caches;
 use crate::embeddings::{Embedder, EmbedderSetup, SetupError, Worker};
 use crate::library::Memories;
+use crate::policy::{self, Lasting};
 use crate::search::Searcher;
 use crate::store::{Store, StoreError};
+use crate::tools::Parts;
 use crate::tools::transfer::Exports;
-use crate::tools::{self, Parts};
 use crate::upkeep::{self, Soundness};
 use crate::vectors::Semantic;
 
@@ -43,6 +46,8 @@ const FILE_NAME: &str = "knowledge.db";
 /// What the process was started with. Read once, by `main`.
 #[derive(Debug)]
 pub struct Start {
+    /// The configuration file that was read.
+    pub config_file: Option<PathBuf>,
     /// The environment.
     pub environment: Vec<(OsString, OsString)>,
     /// What becomes of a bearer token that does not exist yet.
@@ -57,6 +62,9 @@ pub struct Server {
     store: Arc<Store>,
     embedder: Embedder,
     soundness: Soundness,
+    lasting: Lasting,
+    started_with: Sections,
+    config_file: Option<PathBuf>,
     access: Access,
     serve: ServeConfig,
 }
@@ -107,12 +115,23 @@ pub fn data_file(directory: &Path) -> PathBuf {
     directory.join(FILE_NAME)
 }
 
+/// What no reply may hold.
+fn secrets(environment: &[(OsString, OsString)], access: &Access) -> Vec<Secret> {
+    let mut secrets = secrets_in_environment(environment);
+    secrets.extend(access.secret().map(|token| Secret {
+        name: "bearer token".to_owned(),
+        value: token.into(),
+    }));
+    secrets
+}
+
 impl Server {
     /// Opens the file and puts a configuration in force.
     ///
     /// # Errors
     /// Names what cannot be used.
     pub async fn build(config: Config, start: Start) -> Result<Self, BuildError> {
+        let started_with = Sections::of(&config, &policy::LIVE);
         let serve = config.serve();
         let environment = &start.environment;
         let access = Access::prepare(IDENTITY.name, &serve, environment, start.missing_token)?;
@@ -135,7 +154,7 @@ impl Server {
         let searcher = Searcher::new(Arc::clone(&store), &config.search)
             .with_semantic(Semantic::new(embedder.clone()));
         let soundness = Soundness::default();
-        let catalog = tools::catalog(Parts {
+        let lasting = Lasting(Parts {
             store: Arc::clone(&store),
             exports: Exports::new(&config.exports, &directory),
             caches: Caches::build(&config.cache, searcher.clone(), embedder.clone()),
@@ -144,19 +163,13 @@ impl Server {
             recorder: recorder.clone(),
             soundness: soundness.clone(),
             started: Instant::now(),
+            standing: Standing::default(),
         });
-        let policy = Policy {
-            version: IDENTITY.version.into(),
-            catalog,
-            limiter: Arc::new(Limiter::build(&config.rate)),
-        };
-        let mut secrets = secrets_in_environment(environment);
-        secrets.extend(access.secret().map(|token| Secret {
-            name: "bearer token".to_owned(),
-            value: token.into(),
-        }));
+        let version = policy::version(&started_with).into();
+        let policy = lasting.policy(&config.rate, version, None);
+        mcp_metrics::policy_in_force(&policy.version);
         let largest = config.transport.max_message_bytes.get();
-        let sanitiser = Sanitiser::new(Redactor::build(secrets), largest);
+        let sanitiser = Sanitiser::new(Redactor::build(secrets(environment, &access)), largest);
         let replies = reply_cache(&config.cache);
         let pipeline = Pipeline::new(config.calls, policy, replies, sanitiser)
             .with_library(Memories::new(Arc::clone(&store), searcher));
@@ -166,6 +179,9 @@ impl Server {
             store,
             embedder,
             soundness,
+            lasting,
+            started_with,
+            config_file: start.config_file,
             access,
             serve,
         })
@@ -181,12 +197,28 @@ impl Server {
         &self.store
     }
 
-    /// Serves until the input ends or the process is told to stop.
+    /// What its policy is renewed with.
+    #[cfg(test)]
+    pub(crate) fn renewable(self) -> (Arc<Pipeline>, Lasting, Sections) {
+        (self.pipeline, self.lasting, self.started_with)
+    }
+
+    /// Serves until the input ends or the process is told to stop. `load` reads the configuration
+    /// again: on SIGHUP and when its file changes, the rate in it is put in force.
     ///
     /// # Errors
     /// When an address cannot be bound or signals cannot be listened for.
-    pub async fn run(self) -> Result<(), ServeError> {
+    pub async fn run(self, load: Box<Load<Config>>) -> Result<(), ServeError> {
         let stop = Stop::on_signals()?;
+        let renewal = Renewal {
+            standing: self.lasting.0.standing.clone(),
+            policies: self.lasting,
+            pipeline: Arc::clone(&self.pipeline),
+            started_with: self.started_with,
+            load,
+        };
+        let file = self.config_file.as_deref();
+        let _reloading = Reloading::start(file, move |occasion| renewal.renew(occasion))?;
         let served = (self.pipeline, self.recorder);
         let ended = CancellationToken::new();
         let embedding = Worker::new(self.embedder).run(ended.clone());

@@ -10,6 +10,7 @@ mod connection;
 mod embedding;
 mod error;
 mod file;
+mod foreign;
 mod list;
 mod names;
 mod read;
@@ -46,6 +47,7 @@ pub use self::embedding::{
     Pending, Taken, VectorChanges, VectorToken,
 };
 pub use self::error::StoreError;
+pub(crate) use self::foreign::{Adoptable, Foreign};
 pub use self::list::{Cursor, Filter, Page};
 pub use self::names::{Names, Part};
 pub use self::read::{ChangeToken, Changes, Group, Stats};
@@ -260,6 +262,16 @@ impl Store {
         let adopted = self.write(job).await;
         self.look();
         adopted
+    }
+
+    /// What [`Store::adopt_all`] would do; nothing is written.
+    pub async fn preview(
+        &self,
+        records: &[Record],
+        on_conflict: OnConflict,
+    ) -> Result<Adopted, StoreError> {
+        let mut reading = self.readers.acquire().await?;
+        transfer::preview(&mut reading, records, on_conflict).await
     }
 
     /// Removes up to `most` entries past their time, which no read has seen since, and says how many.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mcp_metrics::Recorder;
+use mcp_serve::Standing;
 use mcp_toolcall::operations::{ClearCache, GetMetrics, HealthCheck};
 use mcp_toolcall::{Catalog, Code, ToolError};
 
@@ -41,7 +42,7 @@ use transfer::import_knowledge::ImportKnowledge;
 const BUSY_RETRY: Duration = Duration::from_secs(1);
 
 /// What the tools are made of.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Parts {
     /// Where entries are kept.
     pub(crate) store: Arc<Store>,
@@ -59,10 +60,12 @@ pub(crate) struct Parts {
     pub(crate) soundness: Soundness,
     /// When the server started.
     pub(crate) started: Instant,
+    /// How the configuration on disk stands to the one in force.
+    pub(crate) standing: Standing,
 }
 
-/// The list of tools.
-pub(crate) fn catalog(parts: Parts) -> Catalog {
+/// The list of tools, of a policy of that version.
+pub(crate) fn catalog(parts: Parts, policy: Arc<str>) -> Catalog {
     let Parts {
         store,
         searcher,
@@ -72,6 +75,7 @@ pub(crate) fn catalog(parts: Parts) -> Catalog {
         recorder,
         soundness,
         started,
+        standing,
     } = parts;
     let shared = || Arc::clone(&store);
     Catalog::default()
@@ -98,6 +102,8 @@ pub(crate) fn catalog(parts: Parts) -> Catalog {
                 store: shared(),
                 embedder: embedder.clone(),
                 soundness,
+                policy,
+                standing,
             },
             caches: caches.clone(),
             recorder,

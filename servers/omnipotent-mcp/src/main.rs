@@ -98,14 +98,7 @@ fn serve(cli: &Cli, config: Config, config_file: Option<PathBuf>) -> anyhow::Res
             return Ok(ExitCode::SUCCESS);
         }
         let (cli, started_with) = (cli.clone(), config_file);
-        let load = move || {
-            let Configured { loaded, file } = configure(&cli)?;
-            // A default file that is gone would put the defaults in force.
-            if let Some(gone) = started_with.as_deref().filter(|_| file.is_none()) {
-                return Err(format!("{} is gone", gone.display()).into());
-            }
-            Ok(loaded.config)
-        };
+        let load = move || configure(&cli)?.unless_gone(started_with.as_deref());
         server.run(Box::new(load)).await?;
         Ok(ExitCode::SUCCESS)
     });

@@ -15,7 +15,10 @@ use mcp_security::names::NameListError;
 use mcp_security::paths::RootsError;
 use mcp_security::redaction::{Redactor, Secret, secrets_in_environment};
 use mcp_serve::program::default_configuration;
-use mcp_serve::{Access, Identity, MissingToken, Reloading, ServeConfig, ServeError, Stop};
+use mcp_serve::{
+    Access, Identity, Load, MissingToken, Reloading, Renewal, Sections, ServeConfig, ServeError,
+    Standing, Stop,
+};
 use mcp_toolcall::{Pipeline, Sanitiser, reply_cache};
 
 use crate::Config;
@@ -24,7 +27,7 @@ use crate::doctor::{self, Diagnosis};
 use crate::enclosure::Enclosure;
 use crate::host::Host;
 use crate::own::OwnFiles;
-use crate::policy::{Lasting, Load, Made, Renewal, Sections, Standing};
+use crate::policy::{self, Lasting, Made};
 
 /// What the server says of itself.
 pub const IDENTITY: Identity = Identity {
@@ -58,7 +61,7 @@ pub struct Start {
 #[derive(Debug)]
 pub struct Server {
     pipeline: Arc<Pipeline>,
-    lasting: Arc<Lasting>,
+    lasting: Lasting,
     started_with: Sections,
     access: Access,
     serve: ServeConfig,
@@ -130,8 +133,8 @@ impl Server {
             runner: Mutex::default(),
             announcer: Announcer::default(),
         };
-        let (started_with, calls) = (Sections::of(&config), config.calls.clone());
-        let version = started_with.version(&lasting.start).into();
+        let (started_with, calls) = (Sections::of(&config, &policy::LIVE), config.calls.clone());
+        let version = policy::version_of(&started_with, &lasting.start).into();
         let Made {
             policy,
             runner,
@@ -141,7 +144,7 @@ impl Server {
         let pipeline = Pipeline::new(calls, policy, replies, sanitiser);
         Ok(Self {
             pipeline: Arc::new(pipeline.recorded_by(lasting.audit.clone())),
-            lasting: Arc::new(lasting),
+            lasting,
             started_with,
             access,
             serve,
@@ -160,7 +163,7 @@ impl Server {
     ///
     /// # Errors
     /// When an address cannot be bound or signals cannot be listened for.
-    pub async fn run(self, load: Box<Load>) -> Result<(), ServeError> {
+    pub async fn run(self, load: Box<Load<Config>>) -> Result<(), ServeError> {
         let stop = Stop::on_signals()?;
         let recording = self.lasting.audit.start(IDENTITY.version);
         let announcer = self.lasting.announcer.clone();
@@ -170,7 +173,8 @@ impl Server {
         let recorder = self.lasting.recorder.clone();
         let file = self.lasting.start.config_file.clone();
         let renewal = Renewal {
-            lasting: self.lasting,
+            standing: self.lasting.standing.clone(),
+            policies: self.lasting,
             pipeline: Arc::clone(&self.pipeline),
             started_with: self.started_with,
             load,

@@ -17,4 +17,6 @@ mod meaning;
 #[cfg(test)]
 mod operator;
 #[cfg(test)]
+mod policy;
+#[cfg(test)]
 mod processes;

@@ -32,6 +32,7 @@ const LIFTED_BANS: &[&str] = &[
     "crates/serve/src/reload.rs",
     "crates/serve/src/run.rs",
     "servers/a2a-unified-mcp/src/embeddings/places.rs",
+    "servers/a2a-unified-mcp/src/import/text.rs",
     "servers/a2a-unified-mcp/src/main.rs",
     "servers/a2a-unified-mcp/src/store/file.rs",
     "servers/a2a-unified-mcp/src/tools/transfer.rs",

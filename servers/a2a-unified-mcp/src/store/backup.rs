@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::time::Duration;
 
+use sqlx::SqliteConnection;
+
 use super::{Depth, StoreConfig, StoreError, connection, file, schema};
 use crate::knowledge::Timestamp;
 
@@ -23,7 +25,8 @@ pub(super) async fn copy(path: &Path, to: &Path, patience: Duration) -> Result<(
     let name = file::beside(to, &format!(".{}-{}.partial", own.0, own.1));
     file::make_private(&name)?;
     let partial = Partial(name);
-    fill(path, &partial.0, patience).await?;
+    let mut reading = connection::open_to_read(path, patience).await?;
+    fill(&mut reading, &partial.0, patience).await?;
     file::put_in_place(&partial.0, to)
 }
 
@@ -39,7 +42,8 @@ pub(super) async fn restore(
     let aside = file::beside(path, &format!(".{}.before", Timestamp::now().as_millis()));
     let partial = Partial(file::beside(path, &format!(".{}.partial", process::id())));
     file::make_private(&partial.0)?;
-    fill(from, &partial.0, config.patience).await?;
+    let mut reading = connection::open_to_read(from, config.patience).await?;
+    fill(&mut reading, &partial.0, config.patience).await?;
     if file::is_there(path) {
         let mut alone = connection::open_to_write(path, config).await?;
         // Only possible when nobody else has it open; what the log holds is in the file then.
@@ -52,16 +56,20 @@ pub(super) async fn restore(
     Ok(file::is_there(&aside).then_some(aside))
 }
 
-async fn fill(path: &Path, partial: &Path, patience: Duration) -> Result<(), StoreError> {
+/// Writes what `reading` sees to the empty file `partial`, and looks the copy over.
+pub(super) async fn fill(
+    reading: &mut SqliteConnection,
+    partial: &Path,
+    patience: Duration,
+) -> Result<(), StoreError> {
     let name = partial.to_str().ok_or_else(|| StoreError::Io {
         action: "name in UTF-8",
         path: partial.to_owned(),
         source: std::io::ErrorKind::InvalidFilename.into(),
     })?;
-    let mut reading = connection::open_to_read(path, patience).await?;
     sqlx::query("VACUUM INTO ?1")
         .bind(name)
-        .execute(&mut reading)
+        .execute(reading)
         .await?;
     let mut copy = connection::open_to_read(partial, patience).await?;
     match schema::check(&mut copy, Depth::Pages)

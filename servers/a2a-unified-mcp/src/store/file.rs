@@ -142,6 +142,38 @@ pub(super) fn remove(path: &Path) {
     }
 }
 
+/// How a file looks from outside: another one after every write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stamp(u64, std::time::SystemTime);
+
+/// How the file at `path` looks from outside.
+pub(super) fn stamp(path: &Path) -> Result<Stamp, StoreError> {
+    let metadata = fs::metadata(path).map_err(failed("look at", path))?;
+    let modified = metadata.modified().map_err(failed("look at", path))?;
+    Ok(Stamp(metadata.len(), modified))
+}
+
+/// A directory that is gone, with what is in it, when this is dropped.
+#[derive(Debug)]
+pub(super) struct Scratch(pub(super) PathBuf);
+
+impl Scratch {
+    /// Makes it, mode 0700.
+    pub(super) fn make(path: PathBuf) -> Result<Self, StoreError> {
+        let made = DirBuilder::new().mode(0o700).create(&path);
+        made.map_err(failed("make the directory", &path))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            tracing::warn!(path = %self.0.display(), %error, "a copy is left");
+        }
+    }
+}
+
 /// An empty file for a copy, readable by its owner only.
 pub(super) fn make_private(path: &Path) -> Result<(), StoreError> {
     let made = OpenOptions::new()

@@ -9,8 +9,8 @@ use crate::knowledge::{
     Category, Identity, Key, Metadata, Revision, Source, Tags, Timestamp, Value, Version,
 };
 
-pub(super) use adopt::AdoptAll;
 pub use adopt::Adopted;
+pub(super) use adopt::{AdoptAll, preview};
 pub use export::Exporter;
 
 /// An entry and its past: one line of an export. Of what comes from elsewhere only the key and the

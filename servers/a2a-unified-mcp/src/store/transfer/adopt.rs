@@ -19,6 +19,22 @@ pub struct Adopted {
     pub updated: u64,
     /// Records that changed nothing.
     pub skipped: u64,
+    /// Those of them whose entry says something else and was left as it is.
+    pub kept: u64,
+}
+
+impl Adopted {
+    fn count(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Created => self.created += 1,
+            Outcome::Updated => self.updated += 1,
+            Outcome::Same => self.skipped += 1,
+            Outcome::Kept => {
+                self.skipped += 1;
+                self.kept += 1;
+            }
+        }
+    }
 }
 
 /// Writes all records, or none.
@@ -34,24 +50,79 @@ impl Job for AdoptAll {
         let mut adopted = Adopted::default();
         for (index, record) in self.records.iter().enumerate() {
             let outcome = adopt(connection, record, self.on_conflict).await;
-            let counter = match outcome.map_err(|source| StoreError::Item {
-                index,
-                source: Box::new(source),
-            })? {
-                Outcome::Created => &mut adopted.created,
-                Outcome::Updated => &mut adopted.updated,
-                Outcome::Skipped => &mut adopted.skipped,
-            };
-            *counter += 1;
+            adopted.count(outcome.map_err(|source| at(index, source))?);
         }
         Ok(adopted)
     }
 }
 
+/// What would become of each record; nothing is written.
+pub(in crate::store) async fn preview(
+    reading: &mut SqliteConnection,
+    records: &[Record],
+    on_conflict: OnConflict,
+) -> Result<Adopted, StoreError> {
+    let (mut adopted, now) = (Adopted::default(), Timestamp::now());
+    for (index, record) in records.iter().enumerate() {
+        let mut newest = newest(reading, &record.identity()).await?;
+        if let Some(there) = &mut newest
+            && there.expires_at.is_some_and(|end| end <= now)
+        {
+            there.value = None;
+        }
+        let outcome = decide(newest.as_ref(), record, on_conflict, now);
+        adopted.count(outcome.map_err(|source| at(index, source))?);
+    }
+    Ok(adopted)
+}
+
+fn at(index: usize, source: StoreError) -> StoreError {
+    let source = Box::new(source);
+    StoreError::Item { index, source }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Created,
     Updated,
-    Skipped,
+    /// There is nothing to change.
+    Same,
+    /// What is there says something else, and stays.
+    Kept,
+}
+
+/// What becomes of a record where `there` is the newest that is known of its name.
+fn decide(
+    there: Option<&Version>,
+    record: &Record,
+    on_conflict: OnConflict,
+    now: Timestamp,
+) -> Result<Outcome, StoreError> {
+    if record.value.is_none() {
+        let is_new = there.is_none() && !record.history.is_empty();
+        return Ok(if is_new {
+            Outcome::Created
+        } else {
+            Outcome::Same
+        });
+    }
+    let Some(there) = there.filter(|there| there.value.is_some()) else {
+        return Ok(Outcome::Created);
+    };
+    let is_same = there.value == record.value
+        && there.metadata == record.metadata
+        && there.tags == record.tags
+        && there.expires_at == record.expires_at;
+    let is_later = record.updated_at.unwrap_or(now) > there.updated_at;
+    match on_conflict {
+        OnConflict::Fail => Err(StoreError::Conflict {
+            current: Some(there.revision),
+        }),
+        _ if is_same => Ok(Outcome::Same),
+        OnConflict::Overwrite => Ok(Outcome::Updated),
+        OnConflict::Newer if is_later => Ok(Outcome::Updated),
+        OnConflict::Newer | OnConflict::Skip => Ok(Outcome::Kept),
+    }
 }
 
 async fn adopt(
@@ -63,43 +134,18 @@ async fn adopt(
     let now = Timestamp::now();
     expire(connection, &identity, now).await?;
     let newest = newest(connection, &identity).await?;
-    let Some(value) = &record.value else {
-        if newest.is_some() || record.history.is_empty() {
-            return Ok(Outcome::Skipped);
-        }
-        insert_history(connection, &identity, &record.history).await?;
-        return Ok(Outcome::Created);
-    };
-    match newest {
-        None => {
+    let outcome = decide(newest.as_ref(), record, on_conflict, now)?;
+    match (&record.value, outcome) {
+        (_, Outcome::Same | Outcome::Kept) => {}
+        (None, _) => insert_history(connection, &identity, &record.history).await?,
+        (Some(value), Outcome::Created) if newest.is_none() => {
             insert(connection, record, value, now).await?;
-            Ok(Outcome::Created)
         }
-        Some(there) if there.value.is_none() => {
+        (Some(value), Outcome::Created | Outcome::Updated) => {
             put(connection, &draft(record, value), now).await?;
-            Ok(Outcome::Created)
-        }
-        Some(there) => {
-            let says_the_same = there.value.as_ref() == Some(value)
-                && there.metadata == record.metadata
-                && there.tags == record.tags
-                && there.expires_at == record.expires_at;
-            let later = record.updated_at.unwrap_or(now) > there.updated_at;
-            match on_conflict {
-                OnConflict::Fail => Err(StoreError::Conflict {
-                    current: Some(there.revision),
-                }),
-                OnConflict::Newer if !later => Ok(Outcome::Skipped),
-                OnConflict::Overwrite | OnConflict::Newer if !says_the_same => {
-                    put(connection, &draft(record, value), now).await?;
-                    Ok(Outcome::Updated)
-                }
-                OnConflict::Skip | OnConflict::Overwrite | OnConflict::Newer => {
-                    Ok(Outcome::Skipped)
-                }
-            }
         }
     }
+    Ok(outcome)
 }
 
 fn draft(record: &Record, value: &Value) -> Draft {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mcp_serve::Standing;
 use mcp_toolcall::operations::{Check, Checks};
 
 use crate::embeddings::{Availability, Embedder, Unavailable};
@@ -17,14 +18,24 @@ pub struct MemoryChecks {
     pub embedder: Embedder,
     /// What is known of the file.
     pub(crate) soundness: Soundness,
+    /// Which policy is in force.
+    pub policy: Arc<str>,
+    /// How the configuration on disk stands to it.
+    pub standing: Standing,
 }
 
 impl Checks for MemoryChecks {
     const SUMMARY: &'static str = "Whether the server is well: whether its file can be read and is \
-        sound, whether entries can be searched by meaning, and outgoing HTTP. `degraded` names what to look at; calls are served either way.";
+        sound, whether entries can be searched by meaning, which version of the policy is in force, and \
+        outgoing HTTP. `degraded` names what to look at; calls are served either way.";
 
     async fn look(&self) -> Vec<Check> {
-        vec![self.file().await, self.soundness(), self.meaning()]
+        vec![
+            self.file().await,
+            self.soundness(),
+            self.meaning(),
+            self.standing.check(&self.policy),
+        ]
     }
 }
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use mcp_audit::Audit;
 use mcp_sandbox::Runner;
 use mcp_security::paths::Roots;
+use mcp_serve::Standing;
 use mcp_toolcall::operations::{Check, Checks};
 
 use crate::enclosure::Enclosure;
 use crate::host::Host;
-use crate::policy::{Freshness, Standing};
 use crate::server::confinement;
 
 /// A share above this, in percent, is a reason to look.
@@ -48,7 +48,7 @@ impl Checks for MachineChecks {
             self.disks().await,
             self.sandbox().await,
             self.files(),
-            self.policy(),
+            self.standing.check(&self.policy),
             Check::of_audit(&self.audit),
         ]
     }
@@ -120,25 +120,6 @@ impl MachineChecks {
             return Check::new("files", false, detail.to_owned());
         }
         Check::new("files", true, format!("file roots: {}", roots.join(", ")))
-    }
-
-    fn policy(&self) -> Check {
-        let version = &self.policy;
-        match &*self.standing.now() {
-            Freshness::Current => Check::new("policy", true, format!("version {version}")),
-            Freshness::NeedsRestart(sections) => {
-                let sections = sections.join(", ");
-                let detail = format!("version {version}; changed, and needs a restart: {sections}");
-                Check::new("policy", false, detail)
-            }
-            Freshness::Refused => {
-                let detail = format!(
-                    "version {version}; the configuration was changed and cannot be used, so that \
-                     this version stays in force; the log says why"
-                );
-                Check::new("policy", false, detail)
-            }
-        }
     }
 }
 
