@@ -138,7 +138,9 @@ fn vector(number: u64, dimension: usize) -> Vec<f32> {
     let numbers = (0..dimension).map(|_| direction.around_zero() + own.around_zero());
     let mut vector: Vec<f32> = numbers.collect();
     let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
-    vector.iter_mut().for_each(|x| *x /= length);
+    for x in &mut vector {
+        *x /= length;
+    }
     vector
 }
 

@@ -14,6 +14,7 @@ mod foreign;
 mod list;
 mod names;
 mod read;
+mod readers;
 mod results;
 mod row;
 mod schema;
@@ -28,12 +29,12 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use futures_util::future;
-use sqlx::SqlitePool;
 use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::batch::PutAll;
+use self::readers::Readers;
 use self::transfer::AdoptAll;
 use self::write::{Delete, DeleteWhere, Index, Put, Sweep};
 use self::writer::{Job, Queued, Waiting, Writer};
@@ -66,7 +67,7 @@ pub struct Store {
     path: PathBuf,
     config: StoreConfig,
     queue: mpsc::Sender<Box<dyn Waiting>>,
-    readers: SqlitePool,
+    readers: Readers,
     stop: CancellationToken,
     writer: Mutex<JoinSet<()>>,
     opening: Opening,
@@ -115,6 +116,7 @@ impl Store {
             connection: writing,
             queue: queued,
             stop: stop.clone(),
+            last: (0, std::time::Duration::ZERO),
         };
         let mut writing = JoinSet::new();
         writing.spawn(writer.run());
@@ -122,7 +124,7 @@ impl Store {
             path: path.to_owned(),
             config: config.clone(),
             queue,
-            readers: connection::readers(path, config),
+            readers: Readers::new(path, config),
             stop,
             writer: Mutex::new(writing),
             written: Notify::new(),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
+use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, SqliteConnection};
 
 use super::{StoreConfig, StoreError};
@@ -28,8 +28,11 @@ pub(super) async fn open_to_read(
     path: &Path,
     patience: Duration,
 ) -> Result<SqliteConnection, StoreError> {
-    let options = options(path).read_only(true).busy_timeout(patience);
-    Ok(options.connect().await?)
+    Ok(to_read(path, patience).connect().await?)
+}
+
+pub(super) fn to_read(path: &Path, patience: Duration) -> SqliteConnectOptions {
+    options(path).read_only(true).busy_timeout(patience)
 }
 
 /// A connection to a file that nobody else has open and that has no log: it makes no lock and no file
@@ -65,16 +68,6 @@ pub(super) async fn ask_often(connection: &mut SqliteConnection) -> Result<(), S
     let never = sqlx::query("PRAGMA busy_timeout = 0");
     never.execute(connection).await?;
     Ok(())
-}
-
-/// The connections that read, opened when they are first needed.
-pub(super) fn readers(path: &Path, config: &StoreConfig) -> SqlitePool {
-    SqlitePoolOptions::new()
-        .min_connections(0)
-        .max_connections(config.readers.get())
-        .acquire_timeout(config.patience)
-        .test_before_acquire(false)
-        .connect_lazy_with(options(path).read_only(true).busy_timeout(config.patience))
 }
 
 /// Begins a transaction that may write, once no other process does.

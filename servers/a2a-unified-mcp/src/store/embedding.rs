@@ -96,7 +96,9 @@ impl Store {
     /// The model in use, once there was one.
     pub async fn model_in_use(&self) -> Result<Option<(ModelNumber, ModelName)>, StoreError> {
         let mut reading = self.readers.acquire().await?;
-        in_use(&mut reading).await
+        let model = in_use(&mut reading).await;
+        reading.give_back();
+        model
     }
 
     /// Takes up to `most` pending entries for `time`, the one created last first. Writes nothing

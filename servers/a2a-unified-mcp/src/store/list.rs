@@ -6,9 +6,10 @@ use futures_util::TryStreamExt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::StoreError;
+use super::readers::Readers;
 use super::row::{self, COLUMNS};
 use crate::knowledge::{Category, Entry, Source, Tags, Timestamp};
 
@@ -149,7 +150,7 @@ fn push_equal(query: &mut QueryBuilder<Sqlite>, value: &Value) {
 
 /// A page of at most `limit` entries that were created before the one that `after` stands behind.
 pub(super) async fn page(
-    pool: &SqlitePool,
+    pool: &Readers,
     filter: &Filter,
     after: Option<&Cursor>,
     limit: NonZeroU32,

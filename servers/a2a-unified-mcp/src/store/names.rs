@@ -2,8 +2,9 @@
 
 use std::num::NonZeroU32;
 
-use sqlx::{QueryBuilder, SqlitePool};
+use sqlx::QueryBuilder;
 
+use super::readers::Readers;
 use super::{Filter, StoreError};
 use crate::knowledge::{Change, Timestamp};
 
@@ -39,7 +40,7 @@ impl Part {
 
 /// The first `limit` names that begin with `prefix`, of entries that the filter lets through.
 pub(super) async fn beginning(
-    pool: &SqlitePool,
+    pool: &Readers,
     (part, prefix): (Part, &str),
     filter: &Filter,
     limit: NonZeroU32,
@@ -75,10 +76,7 @@ const CAME_OR_WENT: &str = "
     )";
 
 /// Whether an entry came or went with any of the changes.
-pub(super) async fn came_or_went(
-    pool: &SqlitePool,
-    changes: &[Change],
-) -> Result<bool, StoreError> {
+pub(super) async fn came_or_went(pool: &Readers, changes: &[Change]) -> Result<bool, StoreError> {
     let changes = serde_json::to_string(changes)
         .map_err(|error| StoreError::Database(sqlx::Error::Encode(error.into())))?;
     let found = sqlx::query_scalar(CAME_OR_WENT).bind(changes);

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 
 use serde::Serialize;
-use sqlx::{QueryBuilder, SqlitePool};
+use sqlx::QueryBuilder;
 
 use super::StoreError;
+use super::readers::Readers;
 use super::row::{self, COLUMNS};
 use crate::knowledge::{
     Category, Change, Entry, Identity, Key, Revision, Source, Timestamp, Version,
@@ -57,7 +58,7 @@ pub struct Group {
 
 /// Each entry that there is, in one snapshot; `None` where there is none.
 pub(super) async fn entries(
-    pool: &SqlitePool,
+    pool: &Readers,
     identities: &[Identity],
     now: Timestamp,
 ) -> Result<Vec<Option<Entry>>, StoreError> {
@@ -87,7 +88,7 @@ pub(super) async fn entries(
 
 /// Where there are entries of that key, whatever they belong to.
 pub(super) async fn places(
-    pool: &SqlitePool,
+    pool: &Readers,
     key: &Key,
     most: u32,
     now: Timestamp,
@@ -107,7 +108,7 @@ pub(super) async fn places(
 
 /// The keys of a category.
 pub(super) async fn keys(
-    pool: &SqlitePool,
+    pool: &Readers,
     (source, category): (&Source, &Category),
     most: u32,
     now: Timestamp,
@@ -139,7 +140,7 @@ const VERSIONS: &str = "
 
 /// The newest revisions before one, newest first. One past its time is among them: it is history.
 pub(super) async fn versions(
-    pool: &SqlitePool,
+    pool: &Readers,
     identity: &Identity,
     before: Option<Revision>,
     limit: NonZeroU32,
@@ -155,14 +156,14 @@ pub(super) async fn versions(
     rows.iter().map(row::version).collect()
 }
 
-pub(super) async fn token(pool: &SqlitePool) -> Result<ChangeToken, StoreError> {
+pub(super) async fn token(pool: &Readers) -> Result<ChangeToken, StoreError> {
     // The last change always stays, so this never goes back.
     let last = sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM knowledge_change");
     Ok(ChangeToken(last.fetch_one(pool).await?))
 }
 
 pub(super) async fn changes(
-    pool: &SqlitePool,
+    pool: &Readers,
     since: ChangeToken,
     limit: NonZeroU32,
 ) -> Result<Changes, StoreError> {
@@ -195,7 +196,7 @@ pub(super) async fn changes(
 
 /// When the next entry is past its time: what was read is true until then, or until a change.
 pub(super) async fn next_expiry(
-    pool: &SqlitePool,
+    pool: &Readers,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, StoreError> {
     let next: Option<i64> =
@@ -206,7 +207,7 @@ pub(super) async fn next_expiry(
     Ok(next.map(Timestamp::from_millis))
 }
 
-pub(super) async fn stats(pool: &SqlitePool, now: Timestamp) -> Result<Stats, StoreError> {
+pub(super) async fn stats(pool: &Readers, now: Timestamp) -> Result<Stats, StoreError> {
     let mut transaction = pool.begin().await?;
     let (all, expired, history, bytes): (i64, i64, i64, i64) = sqlx::query_as(
         "SELECT (SELECT count(*) FROM knowledge),

@@ -154,16 +154,19 @@ impl Store {
         query.push_bind(Timestamp::now().as_millis());
         query.push(" ORDER BY n.key");
         let query = query.build();
-        let mut rows = query.fetch(&self.readers);
+        let mut reader = self.readers.acquire().await?;
+        let mut rows = query.fetch(&mut *reader);
         let (mut entries, mut bytes) = (Vec::with_capacity(ids.len()), 0);
         while let Some(row) = rows.try_next().await? {
             let entry = row::entry(&row)?;
             bytes += entry.value.as_str().len();
             entries.push(entry);
             if bytes > ENTRIES_BYTES {
-                break;
+                return Ok(entries);
             }
         }
+        drop(rows);
+        reader.give_back();
         Ok(entries)
     }
 }

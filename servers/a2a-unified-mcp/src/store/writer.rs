@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
@@ -14,6 +14,10 @@ use super::write::Written;
 use super::{StoreConfig, StoreError, batch, connection};
 use crate::knowledge::{Draft, Timestamp};
 
+/// A transaction that takes as long is worth waiting for others to share it: timers tell milliseconds.
+const SLOW: Duration = Duration::from_millis(2);
+/// No transaction counts as longer: it waited for another process.
+const LONGEST: Duration = Duration::from_millis(8);
 /// How long nothing must come before what can wait is written. Every commit has all readers, in every
 /// process, read again what they had in memory.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -124,6 +128,8 @@ pub(super) struct Writer {
     pub(super) connection: SqliteConnection,
     pub(super) queue: mpsc::Receiver<Box<dyn Waiting>>,
     pub(super) stop: CancellationToken,
+    /// The last transaction: how many writes shared it, and how long it took.
+    pub(super) last: (usize, Duration),
 }
 
 impl Writer {
@@ -142,6 +148,7 @@ impl Writer {
                     if group.len() < most && group.iter().all(|job| job.can_wait()) {
                         continue;
                     }
+                    self.gather(&mut group).await;
                     self.write(std::mem::take(&mut group)).await;
                 }
                 () = tokio::time::sleep(PAUSE), if !group.is_empty() => {
@@ -156,11 +163,29 @@ impl Writer {
         }
     }
 
+    /// Callers that were answered together write again together, but do not come at once: for half as
+    /// long as a transaction takes, as many as last time are waited for. Who writes alone never waits.
+    async fn gather(&mut self, group: &mut Vec<Box<dyn Waiting>>) {
+        let (writes, took) = self.last;
+        let most = writes.min(self.config.group.get());
+        if took < SLOW {
+            return;
+        }
+        let all = async {
+            while group.len() < most && self.queue.recv_many(group, most - group.len()).await > 0 {}
+        };
+        // What has come when the time is over stays in the group.
+        drop(tokio::time::timeout(took.min(LONGEST) / 2, all).await);
+    }
+
     /// Together if that works. A failure that is not one job's own strikes all of a transaction, so
     /// each is then tried alone; only when the file is busy would that be no use.
     async fn write(&mut self, mut group: Vec<Box<dyn Waiting>>) {
         group.retain(|job| job.is_wanted());
-        match self.commit(&mut group).await {
+        let (writes, begun) = (group.len(), Instant::now());
+        let committed = self.commit(&mut group).await;
+        self.last = (writes, begun.elapsed());
+        match committed {
             Ok(()) => group.into_iter().for_each(|job| job.answer(None)),
             Err(StoreError::Busy) => {
                 for job in group {

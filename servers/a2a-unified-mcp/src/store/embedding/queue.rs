@@ -3,12 +3,13 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use sqlx::{Row, SqliteConnection, SqlitePool};
+use sqlx::{Row, SqliteConnection};
 
 use super::{
     EmbeddingProgress, InUse, Lease, ModelName, ModelNumber, Pending, Taken, in_use, json,
 };
 use crate::knowledge::{Key, Timestamp, Value};
+use crate::store::readers::Readers;
 use crate::store::writer::Job;
 use crate::store::{StoreError, row};
 
@@ -178,7 +179,7 @@ impl Job for Fail {
 }
 
 /// Whether there is something to take.
-pub(super) async fn is_any_free(pool: &SqlitePool, now: Timestamp) -> Result<bool, StoreError> {
+pub(super) async fn is_any_free(pool: &Readers, now: Timestamp) -> Result<bool, StoreError> {
     let free = sqlx::query_scalar(
         "SELECT EXISTS (SELECT 1 FROM embedding_job
         WHERE state = 'pending' AND (leased_until <= ?1 OR leased_until > ?1 + ?2))",
@@ -190,7 +191,7 @@ pub(super) async fn is_any_free(pool: &SqlitePool, now: Timestamp) -> Result<boo
 
 /// How long until there is something to take.
 pub(super) async fn next_free(
-    pool: &SqlitePool,
+    pool: &Readers,
     now: Timestamp,
 ) -> Result<Option<Duration>, StoreError> {
     let wait: Option<i64> = sqlx::query_scalar(
@@ -205,7 +206,7 @@ pub(super) async fn next_free(
     Ok(millis.map(Duration::from_millis))
 }
 
-pub(super) async fn progress(pool: &SqlitePool) -> Result<EmbeddingProgress, StoreError> {
+pub(super) async fn progress(pool: &Readers) -> Result<EmbeddingProgress, StoreError> {
     let (pending, failed, done): (i64, i64, i64) = sqlx::query_as(
         "SELECT
             (SELECT count(*) FROM embedding_job WHERE state = 'pending'),

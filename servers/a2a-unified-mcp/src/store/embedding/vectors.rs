@@ -1,12 +1,13 @@
 //! Vectors: kept, shown, and followed as they change.
 
 use futures_util::TryStreamExt;
-use sqlx::{Row, SqliteConnection, SqlitePool};
+use sqlx::{Row, SqliteConnection};
 
 use super::queue::is_in_use;
 use super::{Embedded, Lease, ModelNumber, in_use, json};
 use crate::knowledge::Timestamp;
 use crate::store::StoreError;
+use crate::store::readers::Readers;
 use crate::store::writer::Job;
 
 /// How far the vectors of the file have come: greater after each change, whichever process made it.
@@ -120,7 +121,7 @@ fn numbers(bytes: &[u8]) -> Vec<f32> {
     numbers.iter().copied().map(f32::from_le_bytes).collect()
 }
 
-pub(super) async fn count(pool: &SqlitePool, model: ModelNumber) -> Result<usize, StoreError> {
+pub(super) async fn count(pool: &Readers, model: ModelNumber) -> Result<usize, StoreError> {
     let count: i64 = sqlx::query_scalar("SELECT count(*) FROM embedding WHERE model = ?1")
         .bind(model.0)
         .fetch_one(pool)
@@ -140,7 +141,7 @@ async fn reach(connection: &mut SqliteConnection) -> Result<(i64, VectorToken), 
 }
 
 pub(super) async fn each(
-    pool: &SqlitePool,
+    pool: &Readers,
     model: ModelNumber,
     mut show: impl FnMut(i64, &[u8]) + Send,
 ) -> Result<VectorToken, StoreError> {
@@ -162,21 +163,25 @@ pub(super) async fn each(
 }
 
 pub(super) async fn since(
-    pool: &SqlitePool,
+    pool: &Readers,
     model: ModelNumber,
     token: VectorToken,
 ) -> Result<VectorChanges, StoreError> {
     let mut transaction = pool.begin().await?;
     let newest = in_use(&mut transaction).await?;
-    if newest.is_none_or(|(newest, _)| newest != model) {
-        return Ok(VectorChanges::Superseded);
-    }
     let (first, last) = reach(&mut transaction).await?;
-    if token.0 < first - 1 || token > last || last.0 - token.0 > MOST_CHANGES {
-        return Ok(VectorChanges::Lost);
-    }
-    if token == last {
-        return Ok(VectorChanges::Since(Vec::new(), last));
+    let at_once = if newest.is_none_or(|(newest, _)| newest != model) {
+        Some(VectorChanges::Superseded)
+    } else if token.0 < first - 1 || token > last || last.0 - token.0 > MOST_CHANGES {
+        Some(VectorChanges::Lost)
+    } else if token == last {
+        Some(VectorChanges::Since(Vec::new(), last))
+    } else {
+        None
+    };
+    if let Some(changes) = at_once {
+        transaction.rollback().await?;
+        return Ok(changes);
     }
     let mut changed: Vec<EntryVectors> = Vec::new();
     let query = sqlx::query(
@@ -208,7 +213,7 @@ fn push(entries: &mut Vec<EntryVectors>, entry: i64, vector: Option<&[u8]>) {
 }
 
 pub(super) async fn of(
-    pool: &SqlitePool,
+    pool: &Readers,
     model: ModelNumber,
     entries: &[i64],
     now: Timestamp,
@@ -235,7 +240,7 @@ pub(super) async fn of(
 }
 
 pub(super) async fn at(
-    pool: &SqlitePool,
+    pool: &Readers,
     model: ModelNumber,
     chunks: &[(i64, usize)],
     now: Timestamp,
