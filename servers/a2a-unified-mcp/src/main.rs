@@ -58,6 +58,7 @@ fn run(cli: &Cli, config: Config) -> anyhow::Result<ExitCode> {
 }
 
 async fn act(cli: &Cli, config: Config) -> anyhow::Result<ExitCode> {
+    mcp_serve::outlive_file_size_limit().context("signals cannot be handled")?;
     let serving = !cli.check && cli.command.is_none();
     let start = Start {
         environment: std::env::vars_os().collect(),

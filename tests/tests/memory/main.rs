@@ -5,6 +5,8 @@
 )]
 
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod batches;
 #[cfg(test)]
 mod contract;
@@ -13,6 +15,10 @@ mod entries;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod idle;
+#[cfg(test)]
 mod operator;
 #[cfg(test)]
 mod processes;
+#[cfg(test)]
+mod unicode;
