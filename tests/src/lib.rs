@@ -20,6 +20,7 @@
     reason = "tests set their stage with files, processes and connections of their own"
 )]
 
+mod dice;
 mod http;
 mod process;
 mod rpc;
@@ -31,7 +32,9 @@ mod table;
 mod wait;
 mod website;
 mod wire;
+mod wrong;
 
+pub use dice::Dice;
 pub use http::Http;
 pub use process::{Ended, Memory, Process};
 pub use rpc::{Answer, Era, Failure, Peer, Reply};
@@ -44,3 +47,4 @@ pub use table::{alive_with, mark};
 pub use wait::{PATIENCE, until};
 pub use website::Website;
 pub use wire::HttpAnswer;
+pub use wrong::{assert_names, wrong_arguments};

@@ -112,9 +112,15 @@ impl Stdio {
     /// Waits for the answer to a request.
     #[track_caller]
     pub fn answer(&mut self, id: u64) -> Answer {
+        rpc::answer(self.response(id))
+    }
+
+    /// Waits for the whole message that answers a request.
+    #[track_caller]
+    pub fn response(&mut self, id: u64) -> Value {
         loop {
             if let Some(response) = self.answers.remove(&id) {
-                return rpc::answer(response);
+                return response;
             }
             let message = self.next(&format!("the answer to request {id}"));
             self.sort(message.expect("the output ended before an answer"));

@@ -24,6 +24,7 @@ mod process;
 mod server;
 mod suite;
 mod tidy;
+mod torture;
 mod up;
 mod workspace;
 
@@ -83,6 +84,12 @@ const CHORES: &[Chore] = &[
         options: "TARGET [--seconds N]",
         summary: "fuzz a parser of hostile text (needs a C++ compiler)",
         run: fuzz::run,
+    },
+    Chore {
+        name: "torture",
+        options: "[ROUNDS]",
+        summary: "kill processes that share one memory, for 500 rounds or as many as are named",
+        run: torture::run,
     },
     Chore {
         name: "judge",

@@ -30,6 +30,7 @@ mod auth;
 pub mod config;
 mod descriptors;
 mod error;
+mod file_size;
 mod handler;
 mod hosts;
 mod http;
@@ -51,6 +52,7 @@ mod telemetry;
 
 pub use descriptors::use_more_descriptors;
 pub use error::ServeError;
+pub use file_size::outlive_file_size_limit;
 pub use memory::give_back_large_blocks;
 pub use reference::reference;
 pub use reload::{Occasion, Reloading};

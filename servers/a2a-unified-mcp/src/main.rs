@@ -56,6 +56,8 @@ fn run(cli: &Cli, config: Config, config_file: Option<PathBuf>) -> anyhow::Resul
 }
 
 async fn act(cli: &Cli, config: Config, config_file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+async fn act(cli: &Cli, config: Config) -> anyhow::Result<ExitCode> {
+    mcp_serve::outlive_file_size_limit().context("signals cannot be handled")?;
     let serving = !cli.check && cli.command.is_none();
     let start = Start {
         config_file: config_file.clone(),

@@ -14,6 +14,9 @@ use mcp_metrics::Recorder;
 use mcp_serve::Standing;
 use mcp_toolcall::operations::{ClearCache, GetMetrics, HealthCheck};
 use mcp_toolcall::{Catalog, Code, ToolError};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
 use crate::IDENTITY;
 use crate::caches::Caches;
@@ -127,6 +130,17 @@ pub(crate) fn catalog(parts: Parts, policy: Arc<str>) -> Catalog {
         .with(SearchKnowledge { searcher })
 }
 
+/// Parses an object, and nothing else: serde takes a list of the fields for a struct too.
+pub(crate) fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    let fields = Map::<String, Value>::deserialize(deserializer)?;
+    serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| match error.path() {
+        path if path.iter().next().is_none() => D::Error::custom(error.inner()),
+        path => D::Error::custom(format_args!("`{path}`: {}", error.inner())),
+    })
+}
+
 /// Why the store refused, and what the caller can do about it.
 pub(crate) fn explain(error: &StoreError) -> ToolError {
     let text = error.to_string();
@@ -142,11 +156,18 @@ pub(crate) fn explain(error: &StoreError) -> ToolError {
         StoreError::Full => ToolError::new(Code::Unavailable, text)
             .with_hint("nothing was changed; make room on the disk, then call again"),
         StoreError::ReadOnly => ToolError::new(Code::Unavailable, text).with_hint(
-            "nothing was changed; the operator must let the server write its data directory",
+            "nothing was changed; the operator must let the server write its data directory, and \
+             start it again",
         ),
         StoreError::Closed => ToolError::new(Code::Unavailable, text),
-        StoreError::Damaged { .. } => ToolError::new(Code::Unavailable, text)
-            .with_hint("the operator can look it over with `a2a-unified-mcp doctor`"),
+        StoreError::Damaged { .. } => ToolError::new(Code::Unavailable, text).with_hint(
+            "the operator can look it over with `a2a-unified-mcp doctor`; `doctor --repair` mends \
+             the full-text index, `restore` puts a backup in its place",
+        ),
+        StoreError::Unusable { .. } => ToolError::new(Code::Unavailable, text).with_hint(
+            "nothing was changed; the operator must look after the disk, permissions, quotas and \
+             limits on the size of files",
+        ),
         StoreError::Newer { .. } | StoreError::Foreign { .. } => {
             ToolError::new(Code::Unavailable, text)
         }

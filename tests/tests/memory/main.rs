@@ -5,6 +5,8 @@
 )]
 
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod batches;
 #[cfg(test)]
 mod contract;
@@ -14,9 +16,12 @@ mod entries;
 mod files;
 #[cfg(test)]
 mod meaning;
+mod idle;
 #[cfg(test)]
 mod operator;
 #[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod processes;
+#[cfg(test)]
+mod unicode;

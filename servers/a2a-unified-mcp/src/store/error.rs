@@ -34,8 +34,8 @@ pub enum StoreError {
     /// The disk is full, or the user's share of it.
     #[error("there is no room on the disk")]
     Full,
-    /// The file, or the disk it is on, cannot be written.
-    #[error("the file cannot be written")]
+    /// The file, its directory, or the disk that they are on, cannot be written.
+    #[error("the file, its directory or the disk cannot be written")]
     ReadOnly,
     /// The store was closed.
     #[error("the store is closed")]
@@ -71,6 +71,13 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
+    /// The operating system did not let SQLite read or write: a quota or a limit on the size of
+    /// files, permissions that were taken away, too many open files, a disk that fails.
+    #[error("the file cannot be used ({reason})")]
+    Unusable {
+        /// What SQLite says of it.
+        reason: String,
+    },
     /// SQLite refused.
     #[error("the database refused")]
     Database(#[source] sqlx::Error),
@@ -87,19 +94,29 @@ fn conflict(current: Option<Revision>) -> String {
 mod code {
     pub(super) const BUSY: u32 = 5;
     pub(super) const LOCKED: u32 = 6;
+    pub(super) const PERMISSION: u32 = 3;
+    pub(super) const NO_MEMORY: u32 = 7;
     pub(super) const READ_ONLY: u32 = 8;
+    pub(super) const IO: u32 = 10;
     pub(super) const CORRUPT: u32 = 11;
     pub(super) const FULL: u32 = 13;
+    pub(super) const CANNOT_OPEN: u32 = 14;
     pub(super) const PROTOCOL: u32 = 15;
     pub(super) const TOO_BIG: u32 = 18;
     pub(super) const CONSTRAINT: u32 = 19;
     pub(super) const NOT_A_DATABASE: u32 = 26;
+
+    /// Extended ones: that a row is there already. No statement here tries that on a sound file.
+    pub(super) const TAKEN: [u32; 3] = [1555, 2067, 2579];
+}
+
+fn extended(error: &sqlx::Error) -> Option<u32> {
+    error.as_database_error()?.code()?.parse().ok()
 }
 
 /// The primary result code, when SQLite answered.
 fn primary(error: &sqlx::Error) -> Option<u32> {
-    let extended: u32 = error.as_database_error()?.code()?.parse().ok()?;
-    Some(extended & 0xff)
+    Some(extended(error)? & 0xff)
 }
 
 impl From<sqlx::Error> for StoreError {
@@ -107,11 +124,31 @@ impl From<sqlx::Error> for StoreError {
         if matches!(error, sqlx::Error::PoolTimedOut) {
             return Self::Busy;
         }
+        let reason = |error: &sqlx::Error| match error.as_database_error() {
+            Some(said) => format!(
+                "{}, code {}",
+                said.message(),
+                said.code().unwrap_or_default()
+            ),
+            None => error.to_string(),
+        };
+        let is_taken = extended(&error).is_some_and(|number| code::TAKEN.contains(&number));
+        // A column of another type than any statement writes is of a page that was overwritten.
+        let is_odd = matches!(error, sqlx::Error::ColumnDecode { .. });
+        if is_taken || is_odd {
+            let reason = reason(&error);
+            return Self::Damaged { reason };
+        }
         match primary(&error) {
             Some(code::BUSY | code::LOCKED | code::PROTOCOL) => Self::Busy,
             Some(code::CORRUPT | code::NOT_A_DATABASE) => Self::Damaged {
-                reason: error.to_string(),
+                reason: reason(&error),
             },
+            Some(code::PERMISSION | code::NO_MEMORY | code::IO | code::CANNOT_OPEN) => {
+                Self::Unusable {
+                    reason: reason(&error),
+                }
+            }
             Some(code::FULL) => Self::Full,
             Some(code::READ_ONLY) => Self::ReadOnly,
             _ => Self::Database(error),
@@ -140,6 +177,7 @@ impl StoreError {
             | Self::Damaged { .. }
             | Self::Newer { .. }
             | Self::Foreign { .. }
+            | Self::Unusable { .. }
             | Self::Io { .. } => false,
         }
     }

@@ -84,6 +84,12 @@ fn judge(path: &Path, log_left: bool) -> Result<(), StoreError> {
         return Err(StoreError::Foreign { reason });
     }
     if metadata.len() == 0 {
+        // SQLite would delete the log of an empty file, and with it what it holds. A journal beside one
+        // is of a first write that was interrupted.
+        if log_left && fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0) {
+            let reason = "it is empty, and its log is not".to_owned();
+            return Err(StoreError::Damaged { reason });
+        }
         return Ok(());
     }
     let mut header = [0; HEADER_BYTES];

@@ -1,5 +1,6 @@
 //! What the store promises.
 
+mod clock;
 mod embedding;
 mod entries;
 mod files;

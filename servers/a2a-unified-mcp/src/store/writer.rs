@@ -249,7 +249,11 @@ impl Writer {
         };
         match opened.await {
             Ok(connection) => drop(std::mem::replace(&mut self.connection, connection)),
-            Err(error) => tracing::error!(%error, "the store cannot be opened again"),
+            Err(error) => {
+                tracing::error!(%error, "the store cannot be opened again");
+                // What was begun would keep every other process out until the next write.
+                drop(execute(&mut self.connection, "ROLLBACK").await);
+            }
         }
     }
 }

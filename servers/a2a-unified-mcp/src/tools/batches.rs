@@ -37,6 +37,12 @@ impl BadItem {
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Item<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
+        if value.is_array() {
+            return Ok(Self(Err(BadItem {
+                field: String::new(),
+                reason: "a list is no item".to_owned(),
+            })));
+        }
         let parsed = serde_path_to_error::deserialize(value).map_err(|error| BadItem {
             field: error.path().to_string(),
             reason: error.into_inner().to_string(),

@@ -197,3 +197,31 @@ async fn a_backup_is_whole_while_writers_go_on_and_replaces_nothing() {
         .find(|(name, _)| name.to_string_lossy().ends_with("partial"));
     assert_eq!(partial, None);
 }
+
+#[tokio::test]
+async fn an_empty_file_with_a_log_is_refused() {
+    let stage = stage().await;
+    stage.put(draft("a", "only in the log")).await.unwrap();
+    fs::write(&stage.path, "").unwrap();
+    let log = file::beside(&stage.path, "-wal");
+    let before = fs::read(&log).unwrap();
+    let error = open(&stage.path).await.unwrap_err();
+    assert!(error.to_string().contains("damaged"), "{error}");
+    assert!(fs::read(&log).unwrap() == before);
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_there_is_damage() {
+    let stage = stage().await;
+    for value in ["1", "2"] {
+        stage.put(draft("a", value)).await.unwrap();
+    }
+    let stray = "INSERT INTO knowledge_history 
+        (source, category, key, revision, metadata, tags, updated_at)
+        SELECT source, category, key, 2, metadata, tags, updated_at FROM knowledge";
+    execute(&stage.path, stray).await;
+    let error = stage.put(draft("a", "3")).await.unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
+    assert_eq!(value(&stage, "a").await.as_deref(), Some("2"));
+    stage.put(draft("b", "1")).await.unwrap();
+}

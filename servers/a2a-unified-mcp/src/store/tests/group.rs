@@ -278,3 +278,26 @@ async fn a_busy_file_is_waited_for_as_long_as_patience_lasts() {
         "it was told that nothing was written, and so it is"
     );
 }
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "takes the way to the file away")]
+async fn a_transaction_that_fails_where_the_file_cannot_be_opened_again_keeps_nobody_out() {
+    let stage = stage().await;
+    let directory = stage.path.parent().unwrap();
+    let way = directory.with_file_name("way");
+    std::os::unix::fs::symlink(directory, &way).unwrap();
+    let store = open(&way.join("knowledge.db")).await.unwrap();
+    std::fs::remove_file(&way).unwrap();
+    let broken = store.write(Broken).await;
+    assert!(matches!(broken, Err(StoreError::Full)), "{broken:?}");
+
+    let impatient = StoreConfig {
+        patience: std::time::Duration::from_millis(300),
+        ..StoreConfig::default()
+    };
+    let other = Store::open(&stage.path, &impatient).await.unwrap();
+    let written = other.put(draft("a", "of another process")).await;
+    written.unwrap();
+    store.put(draft("b", "x")).await.unwrap();
+    assert_eq!(stage.stats().await.unwrap().entries, 2);
+}

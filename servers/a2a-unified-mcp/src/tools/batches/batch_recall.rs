@@ -12,6 +12,7 @@ use super::ItemError;
 use crate::knowledge::{Category, Entry, Identity, Key, Source};
 use crate::store::Store;
 use crate::tools::entries::{recall, refused};
+use crate::tools::object;
 
 /// Reads many entries by their names.
 #[derive(Debug)]
@@ -36,12 +37,16 @@ pub struct Args {
 
 /// Which entry.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "neither a key, 1 to 1024 characters, nor an object that recall takes"
+)]
 #[schemars(inline)]
 pub enum Wanted {
     /// Its key.
     Key(Key),
     /// Its whole name.
+    #[serde(deserialize_with = "object")]
     Named(recall::Args),
 }
 

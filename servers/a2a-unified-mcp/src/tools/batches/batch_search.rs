@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::search::{Request, Searcher};
+use crate::tools::object;
 use crate::tools::search_knowledge::{self, refused};
 
 /// Asks several questions at once.
@@ -28,12 +29,16 @@ pub struct Args {
 
 /// One question.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "neither a text nor an object that search_knowledge takes"
+)]
 #[schemars(inline)]
 pub enum Question {
     /// Its words.
     Query(#[schemars(length(min = 1, max = 4096))] String),
     /// With filters and the rest.
+    #[serde(deserialize_with = "object")]
     Whole(Box<search_knowledge::Args>),
 }
 
@@ -76,10 +81,8 @@ impl Tool for BatchSearch {
                 Question::Query(query) => search_knowledge::Args::of(query),
                 Question::Whole(args) => *args,
             };
-            args.request().map_err(|error| {
-                let text = format!("queries[{index}]: {}", error.message());
-                error.with_message(text)
-            })
+            args.request()
+                .map_err(|error| ToolError::invalid(format!("queries[{index}]"), error.message()))
         };
         args.queries.into_iter().enumerate().map(request).collect()
     }

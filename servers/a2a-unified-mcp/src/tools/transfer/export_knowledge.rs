@@ -15,6 +15,7 @@ use super::{Exports, explain_file};
 use crate::knowledge::{Category, Source, Tags, Timestamp};
 use crate::store::{Filter, Record, Store};
 use crate::tools::entries::refused;
+use crate::tools::object;
 
 /// Pieces of the file that wait to be written.
 const QUEUED: usize = 4;
@@ -35,7 +36,7 @@ pub struct Args {
     /// The file, below the directory for exports; `.jsonl` is the usual ending.
     path: Text<1, 4096>,
     /// Only entries that meet all of this.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     filter: Chosen,
     /// Whether what entries said before is written too, and what is gone.
     #[serde(default = "Args::usual_history")]
