@@ -92,6 +92,7 @@ impl Default for Config {
             embedding: EmbeddingConfig::default(),
             egress: EgressConfig {
                 user_agent,
+                pool_per_host: 30,
                 ..EgressConfig::default()
             },
             exports: ExportsConfig::default(),

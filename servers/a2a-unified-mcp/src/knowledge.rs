@@ -41,7 +41,7 @@ pub enum Invalid {
         character: char,
     },
     /// A revision is at least 1.
-    #[error("a revision is a whole number from 1")]
+    #[error("a revision is a whole number from 1 to 2147483648")]
     Revision,
     /// Not a time of RFC 3339.
     #[error("not a time like 2026-01-31T12:00:00Z (RFC 3339, from 1970 to 9999)")]

@@ -56,7 +56,6 @@ fn run(cli: &Cli, config: Config, config_file: Option<PathBuf>) -> anyhow::Resul
 }
 
 async fn act(cli: &Cli, config: Config, config_file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
-async fn act(cli: &Cli, config: Config) -> anyhow::Result<ExitCode> {
     mcp_serve::outlive_file_size_limit().context("signals cannot be handled")?;
     let serving = !cli.check && cli.command.is_none();
     let start = Start {
@@ -85,7 +84,6 @@ async fn act(cli: &Cli, config: Config) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         None => {
-            Box::pin(Server::build(config, start).await?.run()).await?;
             let cli = cli.clone();
             let load = move || configure(&cli)?.unless_gone(config_file.as_deref());
             let server = Server::build(config, start).await?;

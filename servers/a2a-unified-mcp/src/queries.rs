@@ -19,7 +19,7 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 /// Writes a copy of the file.
 pub(crate) async fn back_up(file: &Path, to: &Path, config: &Config) -> anyhow::Result<ExitCode> {
-    let store = open(file, config).await?;
+    let store = open_existing(file, config).await?;
     let copied = store.back_up(to).await;
     store.close().await;
     copied?;
@@ -44,7 +44,7 @@ pub(crate) async fn diagnose(
     config: &Config,
     repair: bool,
 ) -> anyhow::Result<ExitCode> {
-    let store = open(file, config).await?;
+    let store = open_existing(file, config).await?;
     if repair {
         store.rebuild_index().await?;
         show("the full-text index was made anew\n")?;
@@ -118,6 +118,12 @@ fn summary(outcome: &Outcome, dry_run: bool) -> String {
 #[expect(clippy::print_stderr, reason = "tells the operator how it goes")]
 fn say(line: &str) {
     eprintln!("{line}");
+}
+
+/// Of a mistyped directory there is nothing to say.
+async fn open_existing(file: &Path, config: &Config) -> anyhow::Result<Store> {
+    anyhow::ensure!(file.exists(), "{} does not exist", file.display());
+    open(file, config).await
 }
 
 async fn open(file: &Path, config: &Config) -> anyhow::Result<Store> {

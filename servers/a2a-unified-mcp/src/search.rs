@@ -231,11 +231,12 @@ impl Searcher {
         } else {
             self.store.numbered(&ids).await?
         };
-        let scored = |entry: Entry| {
+        let scored = |(entry, is_whole): (Entry, bool)| {
             let (_, score) = found.best.iter().find(|(id, _)| *id == entry.id)?;
             Some(Hit {
                 snippet: snippet::best(entry.value.as_str(), &found.stems),
                 score: *score,
+                is_whole,
                 entry,
             })
         };

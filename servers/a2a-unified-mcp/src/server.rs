@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Config;
 use crate::caches::Caches;
-use crate::embeddings::{Embedder, EmbedderSetup, SetupError, Worker};
+use crate::embeddings::{Embedder, EmbedderSetup, EmbeddingConfig, SetupError, Worker};
 use crate::library::Memories;
 use crate::policy::{self, Lasting};
 use crate::search::Searcher;
@@ -116,11 +116,28 @@ pub fn data_file(directory: &Path) -> PathBuf {
 }
 
 /// What no reply may hold.
-fn secrets(environment: &[(OsString, OsString)], access: &Access) -> Vec<Secret> {
+fn secrets(
+    environment: &[(OsString, OsString)],
+    access: &Access,
+    config: &EmbeddingConfig,
+) -> Vec<Secret> {
     let mut secrets = secrets_in_environment(environment);
     secrets.extend(access.secret().map(|token| Secret {
         name: "bearer token".to_owned(),
         value: token.into(),
+    }));
+    let key = config
+        .endpoint
+        .as_ref()
+        .and_then(|endpoint| endpoint.key_env.as_deref());
+    let variable = environment
+        .iter()
+        .find(|(name, _)| key.is_some_and(|key| name == key));
+    secrets.extend(variable.and_then(|(name, value)| {
+        Some(Secret {
+            name: name.to_str()?.to_owned(),
+            value: value.to_str()?.into(),
+        })
     }));
     secrets
 }
@@ -156,7 +173,7 @@ impl Server {
         let soundness = Soundness::default();
         let lasting = Lasting(Parts {
             store: Arc::clone(&store),
-            exports: Exports::new(&config.exports, &directory),
+            exports: Exports::new(&config.exports, &directory, &data_file(&directory)),
             caches: Caches::build(&config.cache, searcher.clone(), embedder.clone()),
             embedder: embedder.clone(),
             searcher: searcher.clone(),
@@ -169,7 +186,10 @@ impl Server {
         let policy = lasting.policy(&config.rate, version, None);
         mcp_metrics::policy_in_force(&policy.version);
         let largest = config.transport.max_message_bytes.get();
-        let sanitiser = Sanitiser::new(Redactor::build(secrets(environment, &access)), largest);
+        let sanitiser = Sanitiser::new(
+            Redactor::build(secrets(environment, &access, &config.embedding)),
+            largest,
+        );
         let replies = reply_cache(&config.cache);
         let pipeline = Pipeline::new(config.calls, policy, replies, sanitiser)
             .with_library(Memories::new(Arc::clone(&store), searcher));

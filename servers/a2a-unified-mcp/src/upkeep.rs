@@ -5,10 +5,13 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::knowledge::Timestamp;
 use crate::store::{Depth, Store, StoreError};
 
-/// How often room is freed; no read sees what expired in between.
-const SWEEP_EVERY: Duration = Duration::from_mins(10);
+/// How long room is left to what expired, and subscribers are not told of it, at most; no read sees it.
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
+/// How long at least.
+const SWEEP_PAUSE: Duration = Duration::from_secs(1);
 /// How long calls have the machine for themselves after the start.
 const QUIET: Duration = Duration::from_secs(2);
 /// Entries that are swept in one transaction.
@@ -51,8 +54,20 @@ pub(crate) async fn run(store: &Store, soundness: &Soundness) -> std::convert::I
         if let Err(error) = sweep(store).await {
             tracing::warn!(%error, "expired entries were not swept");
         }
-        tokio::time::sleep(SWEEP_EVERY).await;
+        tokio::time::sleep(until_next(store).await).await;
     }
+}
+
+/// Until the next entry is past its time, within bounds.
+async fn until_next(store: &Store) -> Duration {
+    let Ok(Some(next)) = store.next_expiry().await else {
+        return SWEEP_EVERY;
+    };
+    let wait = next
+        .as_millis()
+        .saturating_sub(Timestamp::now().as_millis());
+    let wait = Duration::from_millis(u64::try_from(wait).unwrap_or(0));
+    wait.clamp(SWEEP_PAUSE, SWEEP_EVERY)
 }
 
 async fn look_over(store: &Store) -> Finding {

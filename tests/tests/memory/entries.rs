@@ -1,6 +1,6 @@
 //! One entry through its life.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mcp_tests::{Era, Peer, Setup, until};
 use serde_json::{Value, json};
@@ -55,6 +55,23 @@ fn who_asks_for_the_wrong_name_is_told_the_nearest() {
     assert!(hint(json!({ "key": "db-host" })).contains(expect));
     assert!(hint(json!({ "key": "DB_hosst", "category": "infra" })).contains(expect));
     assert!(hint(json!({ "key": "weather" })).contains("search_knowledge"));
+}
+
+#[test]
+fn a_wrong_name_among_many_long_ones_holds_nobody_up() {
+    let mut server = Setup::memory().stdio(Era::Modern);
+    let item = |n: usize| json!({ "key": format!("{}{n}", "k".repeat(1000)), "value": "v" });
+    for from in [0, 1000, 2000] {
+        let items: Vec<Value> = (from..from + 1000).map(item).collect();
+        server.succeed("batch_remember", json!({ "items": items }));
+    }
+    let begun = Instant::now();
+    server.refused("recall", json!({ "key": "k".repeat(999) }));
+    assert!(
+        begun.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 #[test]

@@ -85,6 +85,40 @@ fn files_stay_beneath_the_directory_for_exports() {
 }
 
 #[test]
+fn no_export_takes_the_place_of_the_memory() {
+    let setup = Setup::memory();
+    let directory = setup.stage.path("home/memory");
+    let root = directory.to_str().unwrap().to_owned();
+    let mut server = setup
+        .variable("A2A_EXPORTS__ROOT", &root)
+        .stdio(Era::Modern);
+    server.succeed("remember", json!({ "key": "a", "value": "kept" }));
+    for name in [
+        "knowledge.db",
+        "knowledge.db-wal",
+        "./knowledge.db",
+        "knowledge.db.copy",
+    ] {
+        let arguments = json!({ "path": name, "overwrite": true });
+        assert_eq!(
+            server.refused("export_knowledge", arguments)["code"],
+            "path_denied",
+            "{name}"
+        );
+        assert_eq!(
+            server.refused("import_knowledge", json!({ "path": name }))["code"],
+            "path_denied"
+        );
+    }
+    server.succeed("export_knowledge", json!({ "path": "fine.jsonl" }));
+    let mut other = Setup::memory_at(&directory).stdio(Era::Modern);
+    assert_eq!(
+        other.succeed("recall", json!({ "key": "a" }))["value"],
+        "kept"
+    );
+}
+
+#[test]
 fn a_bad_line_is_named_and_what_is_before_it_stays() {
     let mut server = server();
     server.succeed("export_knowledge", json!({ "path": "all.jsonl" }));

@@ -15,8 +15,9 @@ mod entries;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
-mod meaning;
 mod idle;
+#[cfg(test)]
+mod meaning;
 #[cfg(test)]
 mod operator;
 #[cfg(test)]

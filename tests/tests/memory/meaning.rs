@@ -103,6 +103,30 @@ fn a_search_right_after_a_write_sees_it() {
 }
 
 #[test]
+fn large_values_are_found_and_named_when_they_do_not_fit() {
+    let mut server = Setup::memory().stdio(Era::Modern);
+    let large = format!("needle {}", "hay ".repeat(250_000));
+    for n in 0..14 {
+        server.succeed(
+            "remember",
+            json!({ "key": format!("k{n}"), "value": large }),
+        );
+    }
+    let reply = server.succeed(
+        "search_knowledge",
+        json!({ "query": "needle", "limit": 14 }),
+    );
+    let results = reply["results"].as_array().unwrap();
+    assert_eq!(results.len(), 14);
+    assert!(results[0]["value"].is_string() && results[13]["value"].is_null());
+    assert!(
+        results
+            .iter()
+            .all(|hit| hit["snippet"].as_str().unwrap().contains("needle"))
+    );
+}
+
+#[test]
 fn filters_come_before_ranking() {
     let mut server = Setup::memory().stdio(Era::Modern);
     let item = |n: usize, category: &str| json!({ "key": format!("{category}{n}"), "value": "rain and wind", "category": category, "tags": [category] });

@@ -142,8 +142,7 @@ pub struct Entry {
 }
 
 /// What an entry said from one write to the next.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Version {
     /// Its number.
     pub revision: Revision,

@@ -58,6 +58,8 @@ pub struct Hits {
 pub struct Hit {
     /// The entry.
     pub entry: Entry,
+    /// Whether it has its whole value; otherwise only the beginning.
+    pub is_whole: bool,
     /// Where it says what was looked for: at most [`super::MAX_SNIPPET_CHARS`] characters.
     pub snippet: String,
     /// From 0 to 1. By meaning: the cosine, 0 when it is less. By words: its share of the score of the

@@ -6,13 +6,17 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::meaning::{Failed, Meaning, Near};
-use crate::embeddings::Availability;
+use crate::embeddings::{Availability, Unavailable};
 use crate::vectors::{Among, Nearest, Semantic, SemanticError};
 
 impl Meaning for Semantic {
     fn unavailable(&self) -> Option<String> {
         match self.availability() {
             Availability::Ready => None,
+            // Where it was looked for is for health_check to say.
+            Availability::Not(Unavailable::NoModel { .. }) => {
+                Some("there is no model for the meaning of texts".to_owned())
+            }
             Availability::Not(reason) => Some(reason.to_string()),
         }
     }

@@ -52,8 +52,13 @@ pub(super) async fn restore(
         connection::begin(&mut alone, Duration::ZERO).await?;
         file::put_in_place(path, &aside)?;
     }
-    file::put_in_place(&partial.0, path)?;
-    Ok(file::is_there(&aside).then_some(aside))
+    let was_there = file::is_there(&aside);
+    if let Err(error) = file::put_in_place(&partial.0, path) {
+        // A server made a file in between: it stays, and what was there keeps the name it has now.
+        tracing::error!(kept = %aside.display(), "another process made the file anew");
+        return Err(error);
+    }
+    Ok(was_there.then_some(aside))
 }
 
 /// Writes what `reading` sees to the empty file `partial`, and looks the copy over.

@@ -1,6 +1,5 @@
 //! What searching needs of the full-text index (<https://sqlite.org/fts5.html>).
 
-use futures_util::TryStreamExt;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::list::Filter;
@@ -9,8 +8,10 @@ use super::{Store, StoreError};
 use crate::knowledge::{Entry, Timestamp};
 use crate::words;
 
-/// Values are read until they are more bytes than this together, and one more.
+/// Values are read whole until they are more bytes than this together.
 const ENTRIES_BYTES: usize = 8 << 20;
+/// Entries that are read at once: as few as bound what is read too much, as many as most searches find.
+const PART: usize = 10;
 
 /// What weighs how much in `bm25`: key, value, category, tags, parts.
 const RANK: &str = "bm25(knowledge_fts, 3.0, 1.0, 0.5, 1.0, 1.0)";
@@ -144,29 +145,30 @@ impl Store {
         Ok(times.into_iter().map(time).collect())
     }
 
-    /// The entries of these numbers, in any order, without those that are gone; fewer when they are large.
-    pub(crate) async fn numbered(&self, ids: &[i64]) -> Result<Vec<Entry>, StoreError> {
-        let mut query = QueryBuilder::new("SELECT ");
-        query.push(COLUMNS).push(" FROM json_each(");
-        query.push_bind(list(ids));
-        query.push(") AS n CROSS JOIN knowledge AS k ON k.id = n.value ");
-        query.push("WHERE k.expires_at IS NULL OR k.expires_at > ");
-        query.push_bind(Timestamp::now().as_millis());
-        query.push(" ORDER BY n.key");
-        let query = query.build();
-        let mut reader = self.readers.acquire().await?;
-        let mut rows = query.fetch(&mut *reader);
+    /// The entries of these numbers, without those that are gone, and whether each has its whole value:
+    /// once values are more than 8 MiB together, the rest have the beginning of theirs.
+    pub(crate) async fn numbered(&self, ids: &[i64]) -> Result<Vec<(Entry, bool)>, StoreError> {
         let (mut entries, mut bytes) = (Vec::with_capacity(ids.len()), 0);
-        while let Some(row) = rows.try_next().await? {
-            let entry = row::entry(&row)?;
-            bytes += entry.value.as_str().len();
-            entries.push(entry);
-            if bytes > ENTRIES_BYTES {
-                return Ok(entries);
+        for part in ids.chunks(PART) {
+            let is_whole = bytes <= ENTRIES_BYTES;
+            let mut query = QueryBuilder::new("SELECT ");
+            if is_whole {
+                query.push(COLUMNS);
+            } else {
+                query.push(COLUMNS.replace("k.value", "substr(k.value, 1, 256) AS value"));
+            }
+            query.push(" FROM json_each(");
+            query.push_bind(list(part));
+            query.push(") AS n CROSS JOIN knowledge AS k ON k.id = n.value ");
+            query.push("WHERE k.expires_at IS NULL OR k.expires_at > ");
+            query.push_bind(Timestamp::now().as_millis());
+            query.push(" ORDER BY n.key");
+            for row in query.build().fetch_all(&self.readers).await? {
+                let entry = row::entry(&row)?;
+                bytes += entry.value.as_str().len();
+                entries.push((entry, is_whole));
             }
         }
-        drop(rows);
-        reader.give_back();
         Ok(entries)
     }
 }

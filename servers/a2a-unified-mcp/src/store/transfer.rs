@@ -2,56 +2,92 @@
 
 mod adopt;
 mod export;
+mod line;
 
 use serde::{Deserialize, Serialize};
 
 use crate::knowledge::{
-    Category, Identity, Key, Metadata, Revision, Source, Tags, Timestamp, Value, Version,
+    Category, Entry, Identity, Key, Metadata, Revision, Source, Tags, Timestamp, Value, Version,
 };
 
 pub use adopt::Adopted;
 pub(super) use adopt::{AdoptAll, preview};
 pub use export::Exporter;
 
-/// An entry and its past: one line of an export. Of what comes from elsewhere only the key and the
-/// value are needed.
+/// An entry and its past, or a part of it: one line of an export. Of what comes from elsewhere only
+/// the key and the value are needed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "line::Line")]
 pub struct Record {
     /// Who said it.
-    #[serde(default)]
     pub source: Source,
     /// What it belongs to.
-    #[serde(default)]
     pub category: Category,
     /// What it is called.
     pub key: Key,
-    /// What it says; `None` when the entry is gone and only its past is known.
+    /// What it says; `None` when the entry is gone, or comes in a later record.
     pub value: Option<Value>,
     /// About it.
-    #[serde(default)]
     pub metadata: Metadata,
     /// Its labels.
-    #[serde(default)]
     pub tags: Tags,
     /// Its revision.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<Revision>,
     /// When it was first written, or first after it was deleted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
     /// When it was last written.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<Timestamp>,
     /// When it is gone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
     /// What it said before, oldest first; a version without a value is where it was deleted.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<Version>,
 }
 
 impl Record {
+    /// An entry with the last of its past.
+    fn of(entry: Entry, history: Vec<Version>) -> Self {
+        Self {
+            source: entry.identity.source,
+            category: entry.identity.category,
+            key: entry.identity.key,
+            value: Some(entry.value),
+            metadata: entry.metadata,
+            tags: entry.tags,
+            revision: Some(entry.revision),
+            created_at: Some(entry.created_at),
+            updated_at: Some(entry.updated_at),
+            expires_at: entry.expires_at,
+            history,
+        }
+    }
+
+    /// A past alone.
+    fn past(identity: &Identity, history: Vec<Version>) -> Self {
+        let Identity {
+            source,
+            category,
+            key,
+        } = identity.clone();
+        Self {
+            source,
+            category,
+            key,
+            value: None,
+            metadata: Metadata::default(),
+            tags: Tags::default(),
+            revision: None,
+            created_at: None,
+            updated_at: None,
+            expires_at: None,
+            history,
+        }
+    }
+
     /// Which entry.
     pub fn identity(&self) -> Identity {
         Identity {

@@ -17,7 +17,9 @@ use crate::tools::explain;
 /// Names that are suggested at most.
 const SUGGESTIONS: u32 = 3;
 /// Keys of a category that are compared with one that is not there.
-const COMPARED: u32 = 5000;
+const COMPARED: u32 = 1000;
+/// Characters of a key that are compared: the time grows with their square.
+const COMPARED_CHARS: usize = 64;
 /// How alike a key must be to be suggested, 0 to 1.
 const ALIKE: f64 = 0.5;
 
@@ -43,9 +45,12 @@ pub(crate) async fn missing(store: &Store, identity: &Identity) -> ToolError {
 async fn nearest(store: &Store, identity: &Identity) -> Result<Vec<String>, StoreError> {
     let elsewhere = store.places_of(&identity.key, SUGGESTIONS).await?;
     let mut names: Vec<String> = elsewhere.iter().map(shown).collect();
-    let wanted = identity.key.as_str().to_lowercase();
-    let likeness =
-        |key: &Key| strsim::normalized_damerau_levenshtein(&wanted, &key.as_str().to_lowercase());
+    let begun = |key: &Key| -> String {
+        let characters = key.as_str().chars().take(COMPARED_CHARS);
+        characters.flat_map(char::to_lowercase).collect()
+    };
+    let wanted = begun(&identity.key);
+    let likeness = |key: &Key| strsim::normalized_damerau_levenshtein(&wanted, &begun(key));
     let keys = store
         .keys(&identity.source, &identity.category, COMPARED)
         .await?;

@@ -192,7 +192,7 @@ impl Found {
         };
         *budget = budget.saturating_sub(fit::cost_of_part(&found));
         let cost = fit::cost_of(entry.value.as_str());
-        if cost <= *budget {
+        if hit.is_whole && cost <= *budget {
             *budget -= cost;
             found.value = Some(entry.value);
         }

@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use mcp_security::files::FileError;
-use mcp_security::paths::{Access, FilesConfig, PathError, RootConfig, Roots, Surroundings};
+use mcp_security::paths::{
+    Access, FilesConfig, PathError, ProtectedPath, Protection, RootConfig, Roots, Surroundings,
+    every_name,
+};
 use mcp_toolcall::{Code, ToolError};
 
 use crate::config::ExportsConfig;
@@ -21,16 +24,20 @@ pub struct Exports(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     root: PathBuf,
+    /// What no call may reach, wherever the root is.
+    data_file: PathBuf,
     max_bytes: u64,
     opened: OnceLock<Roots>,
 }
 
 impl Exports {
-    /// The one that is configured, or the one in the data directory.
-    pub fn new(config: &ExportsConfig, data: &Path) -> Self {
+    /// The one that is configured, or the one in the data directory. The file that entries are kept in
+    /// and what lies beside it under its name are out of reach.
+    pub fn new(config: &ExportsConfig, data: &Path, data_file: &Path) -> Self {
         let root = config.root.clone().unwrap_or_else(|| data.join("exports"));
         Self(Arc::new(Inner {
             root,
+            data_file: data_file.to_owned(),
             max_bytes: config.max_bytes,
             opened: OnceLock::new(),
         }))
@@ -42,6 +49,19 @@ impl Exports {
         }
         let roots = self.open()?;
         Ok(self.0.opened.get_or_init(|| roots))
+    }
+
+    /// The file by each of its names, with its log, copies and drafts.
+    fn protected(&self) -> Vec<ProtectedPath> {
+        let names = every_name(&self.0.data_file).into_iter();
+        let names = names.filter_map(|name| Some(name.to_str()?.to_owned()));
+        let rule = |path: String| ProtectedPath {
+            path,
+            access: Protection::ReadWrite,
+        };
+        names
+            .flat_map(|name| [rule(format!("{name}*")), rule(name)])
+            .collect()
     }
 
     fn open(&self) -> Result<Roots, ToolError> {
@@ -60,7 +80,7 @@ impl Exports {
                 path: root.clone(),
                 access: Access::ReadWrite,
             }],
-            protected: Vec::new(),
+            protected: self.protected(),
             unprotected_names: Vec::new(),
             max_read_bytes: self.0.max_bytes,
             max_write_bytes: self.0.max_bytes,

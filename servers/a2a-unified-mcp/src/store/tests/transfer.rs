@@ -195,3 +195,92 @@ async fn a_backup_takes_the_place_of_a_file_that_nobody_uses() {
     assert!(missing.is_err());
     assert_eq!(everything(&restored).await, sent);
 }
+
+#[tokio::test]
+async fn a_long_past_comes_in_parts_and_arrives_whole() {
+    let first = stage().await;
+    let large = "x".repeat(1 << 20);
+    for n in 0..12 {
+        let text = format!("{n}{}", &large[10..]);
+        first.put(draft("long", &text)).await.unwrap();
+    }
+    first.put(draft("short", "s")).await.unwrap();
+    first.put(draft("gone", &large)).await.unwrap();
+    first.delete(identity("gone"), None).await.unwrap();
+    let sent = everything(&first).await;
+    let lines: Vec<String> = sent
+        .iter()
+        .map(|record| serde_json::to_string(record).unwrap())
+        .collect();
+    assert!(lines.iter().all(|line| line.len() < 11 << 20));
+    assert!(sent.len() > 3, "the long past is more than one record");
+
+    let second = stage().await;
+    for line in &lines {
+        let record = serde_json::from_str(line).unwrap();
+        second
+            .adopt_all(vec![record], OnConflict::Skip)
+            .await
+            .unwrap();
+    }
+    assert_eq!(everything(&second).await, sent);
+    let entry = second.get(&identity("long")).await.unwrap().unwrap();
+    assert_eq!(entry.revision, revision(12));
+    assert_eq!(
+        entry,
+        Entry {
+            id: entry.id,
+            ..first.get(&identity("long")).await.unwrap().unwrap()
+        }
+    );
+    let again = second.adopt_all(sent, OnConflict::Skip).await.unwrap();
+    assert_eq!((again.created, again.updated), (0, 0));
+}
+
+#[tokio::test]
+async fn what_the_original_system_wrote_out_of_bounds_comes_back_as_it_was() {
+    let line = r#"{"source":"user","category":"","key":"","value":"v","metadata":{},"tags":[""],"revision":1,"created_at":"2026-01-01T00:00:00.000Z","updated_at":"2026-01-01T00:00:00.000Z"}"#;
+    let record: Record = serde_json::from_str(line).unwrap();
+    assert_eq!(serde_json::to_string(&record).unwrap(), line);
+    let stage = stage().await;
+    stage
+        .adopt_all(vec![record.clone()], OnConflict::Skip)
+        .await
+        .unwrap();
+    assert_eq!(everything(&stage).await, [record]);
+    let written_by_hand = line.replace(r#","revision":1"#, "");
+    let error = serde_json::from_str::<Record>(&written_by_hand).unwrap_err();
+    assert!(error.to_string().contains("is empty"), "{error}");
+}
+
+#[test]
+fn revisions_that_leave_no_room_are_refused() {
+    for (number, fits) in [
+        (1_u64 << 31, true),
+        ((1 << 31) + 1, false),
+        (u64::from(u32::MAX), false),
+    ] {
+        let line = format!(r#"{{"key":"a","value":"v","revision":{number}}}"#);
+        assert_eq!(
+            serde_json::from_str::<Record>(&line).is_ok(),
+            fits,
+            "{number}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_was_forgotten_later_stays_forgotten_where_the_newer_wins() {
+    let stage = stage().await;
+    stage.put(draft("a", "one")).await.unwrap();
+    let sent = exported(&stage, Filter::default(), false).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    stage.delete(identity("a"), None).await.unwrap();
+    let newer = stage
+        .adopt_all(sent.clone(), OnConflict::Newer)
+        .await
+        .unwrap();
+    assert_eq!((newer.created, newer.kept), (0, 1));
+    let skip = stage.adopt_all(sent, OnConflict::Skip).await.unwrap();
+    assert_eq!(skip.created, 1, "what is not there is no conflict");
+}

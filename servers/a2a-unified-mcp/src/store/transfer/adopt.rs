@@ -1,6 +1,7 @@
 //! Records that come from another file, or from something else altogether.
 
-use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
 
 use super::{OnConflict, Record};
 use crate::knowledge::{Draft, Identity, Revision, Timestamp, Value, Version};
@@ -66,9 +67,9 @@ pub(in crate::store) async fn preview(
     for (index, record) in records.iter().enumerate() {
         let mut newest = newest(reading, &record.identity()).await?;
         if let Some(there) = &mut newest
-            && there.expires_at.is_some_and(|end| end <= now)
+            && there.version.expires_at.is_some_and(|end| end <= now)
         {
-            there.value = None;
+            there.is_entry = false;
         }
         let outcome = decide(newest.as_ref(), record, on_conflict, now);
         adopted.count(outcome.map_err(|source| at(index, source))?);
@@ -93,34 +94,46 @@ enum Outcome {
 
 /// What becomes of a record where `there` is the newest that is known of its name.
 fn decide(
-    there: Option<&Version>,
+    there: Option<&Newest>,
     record: &Record,
     on_conflict: OnConflict,
     now: Timestamp,
 ) -> Result<Outcome, StoreError> {
     if record.value.is_none() {
-        let is_new = there.is_none() && !record.history.is_empty();
+        let is_new = !record.history.is_empty() && continues(there, record);
         return Ok(if is_new {
             Outcome::Created
         } else {
             Outcome::Same
         });
     }
-    let Some(there) = there.filter(|there| there.value.is_some()) else {
-        return Ok(Outcome::Created);
+    let is_later = |there: &Version| record.updated_at.unwrap_or(now) > there.updated_at;
+    let there = match there {
+        Some(Newest {
+            version,
+            is_entry: true,
+        }) => version,
+        // It was deleted here after it was written there.
+        Some(Newest { version, .. })
+            if version.value.is_none()
+                && on_conflict == OnConflict::Newer
+                && !is_later(version) =>
+        {
+            return Ok(Outcome::Kept);
+        }
+        Some(_) | None => return Ok(Outcome::Created),
     };
     let is_same = there.value == record.value
         && there.metadata == record.metadata
         && there.tags == record.tags
         && there.expires_at == record.expires_at;
-    let is_later = record.updated_at.unwrap_or(now) > there.updated_at;
     match on_conflict {
         OnConflict::Fail => Err(StoreError::Conflict {
             current: Some(there.revision),
         }),
         _ if is_same => Ok(Outcome::Same),
         OnConflict::Overwrite => Ok(Outcome::Updated),
-        OnConflict::Newer if is_later => Ok(Outcome::Updated),
+        OnConflict::Newer if is_later(there) => Ok(Outcome::Updated),
         OnConflict::Newer | OnConflict::Skip => Ok(Outcome::Kept),
     }
 }
@@ -138,7 +151,7 @@ async fn adopt(
     match (&record.value, outcome) {
         (_, Outcome::Same | Outcome::Kept) => {}
         (None, _) => insert_history(connection, &identity, &record.history).await?,
-        (Some(value), Outcome::Created) if newest.is_none() => {
+        (Some(value), Outcome::Created) if continues(newest.as_ref(), record) => {
             insert(connection, record, value, now).await?;
         }
         (Some(value), Outcome::Created | Outcome::Updated) => {
@@ -157,16 +170,33 @@ fn draft(record: &Record, value: &Value) -> Draft {
     }
 }
 
-/// What is known here of the name: the entry, or else the deletion that came last.
+/// The newest that is known of a name: the entry, or else what came last in its past.
+struct Newest {
+    version: Version,
+    is_entry: bool,
+}
+
+/// Whether a record brings what comes after all that is known here, so that its numbers hold.
+fn continues(there: Option<&Newest>, record: &Record) -> bool {
+    let first = record.history.first().map(|version| version.revision);
+    match there {
+        None => true,
+        Some(there) if there.is_entry => false,
+        Some(there) => first
+            .or(record.revision)
+            .is_some_and(|first| first > there.version.revision),
+    }
+}
+
 async fn newest(
     connection: &mut SqliteConnection,
     identity: &Identity,
-) -> Result<Option<Version>, StoreError> {
+) -> Result<Option<Newest>, StoreError> {
     let row = sqlx::query(
-        "SELECT revision, value, metadata, tags, updated_at, expires_at FROM knowledge
+        "SELECT revision, value, metadata, tags, updated_at, expires_at, 1 AS is_entry FROM knowledge
         WHERE source = ?1 AND category = ?2 AND key = ?3
         UNION ALL
-        SELECT revision, value, metadata, tags, updated_at, expires_at FROM knowledge_history
+        SELECT revision, value, metadata, tags, updated_at, expires_at, 0 FROM knowledge_history
         WHERE source = ?1 AND category = ?2 AND key = ?3
         ORDER BY revision DESC LIMIT 1",
     )
@@ -175,10 +205,17 @@ async fn newest(
     .bind(identity.key.as_str())
     .fetch_optional(connection)
     .await?;
-    row.as_ref().map(row::version).transpose()
+    let known = |row: &SqliteRow| {
+        Ok(Newest {
+            version: row::version(row)?,
+            is_entry: row.try_get("is_entry")?,
+        })
+    };
+    row.as_ref().map(known).transpose()
 }
 
-/// Writes an entry that is not known here, with its numbers and times.
+/// Writes an entry with its numbers and times. Its life began after it was last deleted, or with the
+/// first revision that is known.
 async fn insert(
     connection: &mut SqliteConnection,
     record: &Record,
@@ -193,23 +230,14 @@ async fn insert(
     let Some(revision) = given.filter(|given| past.is_none_or(|past| past < *given)) else {
         return Err(StoreError::Disordered);
     };
-    let deletion = record
-        .history
-        .iter()
-        .rev()
-        .find(|version| version.value.is_none());
-    let first = match deletion {
-        Some(deletion) => deletion.revision.next().unwrap_or(revision),
-        None => record
-            .history
-            .first()
-            .map_or(revision, |first| first.revision),
-    };
     let updated = record.updated_at.unwrap_or(now);
     sqlx::query(
         "INSERT INTO knowledge (source, category, key, value, metadata, tags,
             revision, first_revision, created_at, updated_at, expires_at, parts)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7,
+            coalesce(max(iif(value IS NULL, revision + 1, NULL)), min(revision), ?7),
+            ?8, ?9, ?10, ?11
+        FROM knowledge_history WHERE source = ?1 AND category = ?2 AND key = ?3",
     )
     .bind(identity.source.as_str())
     .bind(identity.category.as_str())
@@ -218,7 +246,6 @@ async fn insert(
     .bind(json(&record.metadata)?)
     .bind(json(&record.tags)?)
     .bind(revision.get())
-    .bind(first.get())
     .bind(record.created_at.unwrap_or(updated).as_millis())
     .bind(updated.as_millis())
     .bind(record.expires_at.map(Timestamp::as_millis))
@@ -228,7 +255,7 @@ async fn insert(
     Ok(())
 }
 
-/// Writes the past of an entry that is not known here.
+/// Writes a past, or what comes next of it.
 async fn insert_history(
     connection: &mut SqliteConnection,
     identity: &Identity,

@@ -1,16 +1,18 @@
 //! All entries, in a stable order, as they were at one moment.
 
+use std::collections::VecDeque;
+
 use futures_util::TryStreamExt;
 use sqlx::{QueryBuilder, SqliteConnection};
 
 use super::Record;
-use crate::knowledge::{Entry, Identity, Metadata, Tags, Timestamp};
+use crate::knowledge::{Entry, Identity, Revision, Timestamp, Version};
 use crate::store::row::{self, COLUMNS};
 use crate::store::{Filter, StoreError};
 
 /// Records that are read at once, fewer when they are large.
 const PAGE: i64 = 500;
-/// Once a page has more bytes of values it ends early.
+/// Once a page, or the part of a past in one record, has more bytes of values it ends early.
 const PAGE_BYTES: usize = 8 << 20;
 
 /// Reads records page by page: entries, then what is gone, each by source, category and key.
@@ -23,6 +25,8 @@ pub struct Exporter {
     now: Timestamp,
     phase: Phase,
     after: Option<Identity>,
+    /// Names that were read and are not told yet.
+    open: VecDeque<Open>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +51,7 @@ impl Exporter {
             now: Timestamp::now(),
             phase: Phase::Entries,
             after: None,
+            open: VecDeque::new(),
         })
     }
 
@@ -59,8 +64,34 @@ impl Exporter {
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    /// The next records; none at the end.
+    /// The next records, about 8 MiB of them at most; none at the end. A long past comes as several
+    /// records of one name, the entry itself with the last.
     pub async fn next(&mut self) -> Result<Vec<Record>, StoreError> {
+        if self.open.is_empty() {
+            self.open = self.names().await?;
+        }
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        while bytes <= PAGE_BYTES
+            && let Some(mut open) = self.open.pop_front()
+        {
+            let past = self.past(&open).await?;
+            bytes += past.bytes + open.bytes();
+            let last = past.versions.last().map(|version| version.revision);
+            if past.more {
+                records.push(Record::past(&open.identity, past.versions));
+                open.told = last;
+                self.open.push_front(open);
+            } else {
+                records.push(match open.entry {
+                    Some(entry) => Record::of(entry, past.versions),
+                    None => Record::past(&open.identity, past.versions),
+                });
+            }
+        }
+        Ok(records)
+    }
+
+    async fn names(&mut self) -> Result<VecDeque<Open>, StoreError> {
         if self.phase == Phase::Entries {
             let entries = self.entries().await?;
             if !entries.is_empty() {
@@ -76,23 +107,19 @@ impl Exporter {
             self.phase = if tells_gone { Phase::Gone } else { Phase::Done };
             self.after = None;
         }
-        if self.phase == Phase::Gone {
-            let gone = self.gone().await?;
-            if !gone.is_empty() {
-                return Ok(gone);
-            }
-            self.phase = Phase::Done;
+        if self.phase == Phase::Done {
+            return Ok(VecDeque::new());
         }
-        Ok(Vec::new())
+        self.gone().await
     }
 
-    async fn entries(&mut self) -> Result<Vec<Record>, StoreError> {
+    async fn entries(&mut self) -> Result<VecDeque<Open>, StoreError> {
         let mut query = QueryBuilder::new("SELECT ");
         query.push(COLUMNS).push(" FROM knowledge AS k WHERE ");
         self.filter.push_to(&mut query, self.now);
         push_after(&mut query, self.after.as_ref());
         let query = query.build();
-        let mut entries = Vec::new();
+        let mut entries = VecDeque::new();
         let mut bytes = 0;
         {
             let mut rows = query.fetch(&mut self.reading);
@@ -101,39 +128,14 @@ impl Exporter {
             {
                 let entry = row::entry(&row)?;
                 bytes += entry.value.as_str().len();
-                entries.push(entry);
+                entries.push_back(Open::entry(entry));
             }
         }
-        let mut records = Vec::with_capacity(entries.len());
-        for entry in entries {
-            records.push(self.record(entry).await?);
-        }
-        self.after = records.last().map(Record::identity);
-        Ok(records)
+        self.after = entries.back().map(|open| open.identity.clone());
+        Ok(entries)
     }
 
-    async fn record(&mut self, entry: Entry) -> Result<Record, StoreError> {
-        let history = if self.with_history && entry.revision.get() > 1 {
-            self.history(&entry.identity).await?
-        } else {
-            Vec::new()
-        };
-        Ok(Record {
-            source: entry.identity.source,
-            category: entry.identity.category,
-            key: entry.identity.key,
-            value: Some(entry.value),
-            metadata: entry.metadata,
-            tags: entry.tags,
-            revision: Some(entry.revision),
-            created_at: Some(entry.created_at),
-            updated_at: Some(entry.updated_at),
-            expires_at: entry.expires_at,
-            history,
-        })
-    }
-
-    async fn gone(&mut self) -> Result<Vec<Record>, StoreError> {
+    async fn gone(&mut self) -> Result<VecDeque<Open>, StoreError> {
         let mut query = QueryBuilder::new(
             "SELECT DISTINCT k.source, k.category, k.key FROM knowledge_history AS k
             WHERE NOT EXISTS (SELECT 1 FROM knowledge AS n WHERE n.source = k.source
@@ -149,42 +151,86 @@ impl Exporter {
         }
         push_after(&mut query, self.after.as_ref());
         let rows = query.build().fetch_all(&mut self.reading).await?;
-        let mut records = Vec::with_capacity(rows.len());
-        for row in rows {
-            let identity = row::identity(&row)?;
-            let history = self.history(&identity).await?;
-            records.push(Record {
-                source: identity.source,
-                category: identity.category,
-                key: identity.key,
-                value: None,
-                metadata: Metadata::default(),
-                tags: Tags::default(),
-                revision: None,
-                created_at: None,
-                updated_at: None,
-                expires_at: None,
-                history,
-            });
-        }
-        self.after = records.last().map(Record::identity);
-        Ok(records)
+        let names = rows.iter().map(|row| row::identity(row).map(Open::gone));
+        let names: VecDeque<Open> = names.collect::<Result<_, _>>()?;
+        self.after = names.back().map(|open| open.identity.clone());
+        Ok(names)
     }
 
-    async fn history(
-        &mut self,
-        identity: &Identity,
-    ) -> Result<Vec<crate::knowledge::Version>, StoreError> {
-        let rows = sqlx::query(
+    /// What comes next of a past, as far as a page has room.
+    async fn past(&mut self, open: &Open) -> Result<Past, StoreError> {
+        let mut past = Past::default();
+        if !self.with_history || open.is_new() {
+            return Ok(past);
+        }
+        let query = sqlx::query(
             "SELECT revision, value, metadata, tags, updated_at, expires_at FROM knowledge_history
-            WHERE source = ?1 AND category = ?2 AND key = ?3 ORDER BY revision",
+            WHERE source = ?1 AND category = ?2 AND key = ?3 AND revision > ?4 ORDER BY revision",
         )
-        .bind(identity.source.as_str())
-        .bind(identity.category.as_str())
-        .bind(identity.key.as_str())
-        .fetch_all(&mut self.reading)
-        .await?;
-        rows.iter().map(row::version).collect()
+        .bind(open.identity.source.as_str())
+        .bind(open.identity.category.as_str())
+        .bind(open.identity.key.as_str())
+        .bind(open.told.map_or(0, |told| i64::from(told.get())));
+        let mut rows = query.fetch(&mut self.reading);
+        while let Some(row) = rows.try_next().await? {
+            if past.bytes > PAGE_BYTES {
+                past.more = true;
+                break;
+            }
+            let version = row::version(&row)?;
+            past.bytes += version
+                .value
+                .as_ref()
+                .map_or(0, |value| value.as_str().len());
+            past.versions.push(version);
+        }
+        Ok(past)
+    }
+}
+
+/// A name whose past is being told.
+#[derive(Debug)]
+struct Open {
+    identity: Identity,
+    /// `None` when it is gone.
+    entry: Option<Entry>,
+    /// The last revision of its past that was told.
+    told: Option<Revision>,
+}
+
+/// Some versions of a past.
+#[derive(Debug, Default)]
+struct Past {
+    versions: Vec<Version>,
+    bytes: usize,
+    more: bool,
+}
+
+impl Open {
+    fn entry(entry: Entry) -> Self {
+        Self {
+            identity: entry.identity.clone(),
+            entry: Some(entry),
+            told: None,
+        }
+    }
+
+    fn gone(identity: Identity) -> Self {
+        Self {
+            identity,
+            entry: None,
+            told: None,
+        }
+    }
+
+    fn is_new(&self) -> bool {
+        let revision = self.entry.as_ref().map(|entry| entry.revision);
+        revision == Some(Revision::FIRST)
+    }
+
+    fn bytes(&self) -> usize {
+        let value = self.entry.as_ref().map(|entry| &entry.value);
+        value.map_or(0, |value| value.as_str().len())
     }
 }
 
