@@ -24,7 +24,6 @@ mod writer;
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use futures_util::future;
 use sqlx::SqlitePool;
@@ -58,7 +57,7 @@ pub use self::write::Written;
 const SWEPT_AT_ONCE: NonZeroU32 = NonZeroU32::MIN.saturating_add(999);
 
 /// How long reads that are under way may hold up the end.
-const READS_END: Duration = Duration::from_millis(200);
+const READS_END: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// Entries in a file. Dropped without [`Store::close`], it leaves what was not acknowledged undone.
 #[derive(Debug)]
