@@ -61,6 +61,9 @@ pub use self::write::Written;
 /// Entries that are swept in one transaction before an export.
 const SWEPT_AT_ONCE: NonZeroU32 = NonZeroU32::MIN.saturating_add(999);
 
+/// How long reads that are under way may hold up the end.
+const READS_END: std::time::Duration = std::time::Duration::from_millis(200);
+
 /// Entries in a file. Dropped without [`Store::close`], it leaves what was not acknowledged undone.
 #[derive(Debug)]
 pub struct Store {
@@ -359,11 +362,14 @@ impl Store {
 
     /// Writes what waits and lets the file go.
     pub async fn close(&self) {
+        // The last connection to a file takes its log up, and those that read cannot. A long read must
+        // not hold up the end: then the log is left, as after a kill.
+        let closing = tokio::time::timeout(READS_END, self.readers.close());
+        drop(closing.await);
         self.stop.cancel();
         if let Some(Err(error)) = self.writer.lock().await.join_next().await {
             tracing::error!(%error, "the store's writer failed");
         }
-        self.readers.close().await;
     }
 
     async fn write<J: Job>(&self, job: J) -> Result<J::Done, StoreError> {

@@ -69,6 +69,7 @@ fn an_idle_server_ends_at_once() {
     for signal in [None, Some(Signal::TERM), Some(Signal::INT)] {
         let mut server = Setup::memory().stdio(Era::Modern);
         server.succeed("remember", json!({ "key": "a", "value": "v" }));
+        server.succeed("recall", json!({ "key": "a" }));
         match signal {
             Some(signal) => server.process.signal(signal),
             None => server.close_input(),

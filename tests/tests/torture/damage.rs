@@ -9,7 +9,7 @@ use serde_json::json;
 const PAGE: usize = 4096;
 /// A frame of the log: its header and a page (<https://sqlite.org/fileformat2.html#wal_file_format>).
 const FRAME: usize = 24 + PAGE;
-const ENTRIES: usize = 60;
+const ENTRIES: u64 = 60;
 
 /// A memory of some entries and its file, that nobody uses. With its log, when its server was killed.
 fn written(is_killed: bool) -> (Stage, PathBuf) {
@@ -63,7 +63,7 @@ fn a_log_with_the_beginning_of_a_write_at_its_end_gives_all_that_was_acknowledge
         let left = [&whole, tail].concat();
         fs::write(&log, left).unwrap();
         let mut server = serve(&file);
-        assert_eq!(count(&mut server), ENTRIES as u64);
+        assert_eq!(count(&mut server), ENTRIES);
         server.process.signal(Signal::KILL);
         server.process.ended_within(PATIENCE);
     }
@@ -90,7 +90,7 @@ fn a_log_that_was_cut_gives_what_it_still_holds_as_one_moment() {
         server.succeed("remember", json!({ "key": "new", "value": "x" }));
     }
     assert!(
-        counts.is_sorted_by(|a, b| a > b) && counts[0] < ENTRIES as u64,
+        counts.is_sorted_by(|a, b| a > b) && counts[0] < ENTRIES,
         "{counts:?}"
     );
 }
@@ -115,7 +115,7 @@ fn a_file_that_was_cut_is_refused_and_left_alone() {
         assert!(fs::read(&file).unwrap() == whole[..length], "{length}");
     }
     fs::write(&file, &whole).unwrap();
-    assert_eq!(count(&mut serve(&file)), ENTRIES as u64);
+    assert_eq!(count(&mut serve(&file)), ENTRIES);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_file_that_is_cut_while_it_is_in_use_ends_nobody() {
     }
     let file = server.stage.path("home/memory/knowledge.db");
     let opened = fs::File::options().write(true).open(&file).unwrap();
-    opened.set_len(3 * PAGE as u64).unwrap();
+    opened.set_len(3 * 4096).unwrap();
     for (tool, arguments) in samples() {
         let reply = server.call(tool, arguments);
         if reply.is_error() {
@@ -183,7 +183,7 @@ fn spoilt_pages_are_told_from_faults_of_the_server() {
             let page = (1 + dice.index(whole.len() / PAGE - 1)) * PAGE;
             match dice.roll(0..3) {
                 0 => spoilt[page..page + PAGE].fill(0),
-                1 => spoilt[page..page + PAGE].fill_with(|| dice.next().to_le_bytes()[0]),
+                1 => spoilt[page..page + PAGE].fill_with(|| dice.number().to_le_bytes()[0]),
                 _ => {
                     let other = dice.index(whole.len() / PAGE) * PAGE;
                     spoilt[page..page + PAGE].copy_from_slice(&whole[other..other + PAGE]);

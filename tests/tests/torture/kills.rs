@@ -22,7 +22,6 @@ const SERVERS: usize = 4;
 const KILLED_WITHIN: u64 = 60_000;
 
 #[test]
-#[expect(clippy::print_stdout, reason = "shown with --nocapture")]
 fn killed_processes_lose_nothing_that_was_acknowledged() {
     let rounds = std::env::var("TORTURE_ROUNDS").map_or(ROUNDS, |rounds| {
         rounds.parse().expect("TORTURE_ROUNDS is a number")
@@ -108,7 +107,7 @@ impl Torture {
         self.kills += 1;
         if all_die {
             // Nobody has the file open now, and its log was left in the middle of a write.
-            self.kills += SERVERS as u64 - 1;
+            self.kills += u64::try_from(SERVERS).unwrap() - 1;
             self.servers = (0..SERVERS).map(|_| start(&self.directory)).collect();
         }
         for (step, response) in entries.into_iter().flatten() {

@@ -105,20 +105,17 @@ impl Ledger {
         let none = BTreeMap::new();
         let told = self.told.get(name).unwrap_or(&none);
         let last = told.keys().next_back().copied().unwrap_or(0);
-        assert!(
-            last <= history.len() as u64,
-            "{name}: revision {last} is lost"
-        );
+        assert!(last <= count(history), "{name}: revision {last} is lost");
         let said = |revision: u64| {
             let at = usize::try_from(revision).unwrap() - 1;
             history[at].as_deref()
         };
         let mut untold = Vec::new();
-        for revision in 1..=history.len() as u64 {
+        for revision in 1..=count(history) {
             let here = said(revision);
             match told.get(&revision) {
                 Some(Act::Says(value)) => {
-                    assert_eq!(here, Some(value.as_str()), "{name} {revision}")
+                    assert_eq!(here, Some(value.as_str()), "{name} {revision}");
                 }
                 Some(Act::Gone) => assert_eq!(here, None, "{name} {revision}"),
                 Some(Act::Again(earlier)) => assert_eq!(here, said(*earlier), "{name} {revision}"),
@@ -188,7 +185,7 @@ fn history(server: &mut Stdio, name: &str) -> Vec<Option<String>> {
         .iter()
         .filter_map(|version| version["revision"].as_u64())
         .collect();
-    let dense: Vec<u64> = (1..=versions.len() as u64).collect();
+    let dense: Vec<u64> = (1..=count(&versions)).collect();
     assert_eq!(revisions, dense, "{name}");
     let value = |version: &Value| version["value"].as_str().map(str::to_owned);
     versions.iter().map(value).collect()
@@ -207,4 +204,8 @@ fn check_now(server: &mut Stdio, name: &str, last: Option<String>) {
     let query = json!({ "query": word, "mode": "text", "limit": 1 });
     let found = server.succeed("search_knowledge", query);
     assert_eq!(found["results"][0]["key"], json!(name), "{word:?}");
+}
+
+fn count<T>(list: &[T]) -> u64 {
+    u64::try_from(list.len()).unwrap()
 }

@@ -57,9 +57,9 @@ impl Author<'_> {
         let words = if self.dice.once_in(12) { 900 } else { 30 };
         let words = usize::try_from(self.dice.roll(0..words)).unwrap();
         // One word of letters alone: a search takes others apart.
-        let letter = |c: char| {
-            c.to_digit(10)
-                .map_or(c, |digit| char::from(b"abcdefghij"[digit as usize]))
+        let letter = |c: char| match c {
+            '0'..='9' => char::from(u8::try_from(c).unwrap() - b'0' + b'a'),
+            other => other,
         };
         let word: String = format!("{}p{part}z", self.name)
             .chars()
