@@ -2,7 +2,7 @@
 //!
 //! The index splits text with FTS5's `unicode61` and stems with its `porter`. What those two cannot
 //! see, the words within `getUserName` and within a run of Chinese, the writer puts beside the text
-//! ([`parts`]). [`fold`] and [`stem`] do here what the index does, so that words can be compared.
+//! ([`parts()`]). [`fold()`] and [`stem`] do here what the index does, so that words can be compared.
 
 mod fold;
 mod parts;

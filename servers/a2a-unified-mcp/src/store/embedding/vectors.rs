@@ -115,7 +115,7 @@ fn bytes(vector: &[f32]) -> Vec<u8> {
         .collect()
 }
 
-/// What [`bytes`] was given. A blob of another length is cut; no other model's is ever read.
+/// What [`bytes()`] was given. A blob of another length is cut; no other model's is ever read.
 fn numbers(bytes: &[u8]) -> Vec<f32> {
     let (numbers, _) = bytes.as_chunks();
     numbers.iter().copied().map(f32::from_le_bytes).collect()

@@ -38,7 +38,7 @@ async fn a_clock_that_is_set_back_loses_nothing_and_no_time_goes_back() {
     let history = store.history(&identity("a"), None, most(9)).await.unwrap();
     let told: Vec<_> = history
         .iter()
-        .map(|version| version.value.as_ref().map(|value| value.as_str()))
+        .map(|version| version.value.as_ref().map(Value::as_str))
         .collect();
     assert_eq!(told, ["four", "three", "two", "one"].map(Some));
     store.delete(identity("a"), None).await.unwrap();

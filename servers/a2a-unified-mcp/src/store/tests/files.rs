@@ -216,7 +216,7 @@ async fn a_row_that_cannot_be_there_is_damage() {
     for value in ["1", "2"] {
         stage.put(draft("a", value)).await.unwrap();
     }
-    let stray = "INSERT INTO knowledge_history 
+    let stray = "INSERT INTO knowledge_history
         (source, category, key, revision, metadata, tags, updated_at)
         SELECT source, category, key, 2, metadata, tags, updated_at FROM knowledge";
     execute(&stage.path, stray).await;
