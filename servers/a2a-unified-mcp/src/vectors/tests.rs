@@ -1,7 +1,5 @@
 //! What a search by meaning promises.
 
-mod measure;
-
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -91,9 +91,9 @@ impl Tool for BatchRemember {
     const SPEC: ToolSpec = ToolSpec {
         name: "batch_remember",
         title: "Remember many",
-        summary: "Writes up to 1000 entries in one transaction, each as remember would. All or nothing: \
-                  an item that cannot be written fails the call and changes nothing, unless `partial` \
-                  is true; then each item has its own outcome.",
+        summary: "Writes up to 1000 entries, each as remember would, in one transaction: an item that \
+                  cannot be written fails the call, and nothing is changed. With `partial` each item \
+                  is written by itself and has its own outcome.",
         effects: Effects::KEEP,
         caching: Caching::None,
         deadline: Duration::from_mins(2),

@@ -189,33 +189,3 @@ fn numbers_that_are_none_do_no_harm() {
             .any(|found| (found.entry, found.chunk) == (3, 1))
     );
 }
-
-/// `cargo test --profile ci -p a2a-unified-mcp a_scan_is -- --ignored --nocapture`
-#[test]
-#[ignore = "measures"]
-fn a_scan_is_quick() {
-    let (entries, query) = topical(100_000, 384);
-    let matrix = matrix(384, &entries);
-    println!("{} MiB", matrix.bytes() >> 20);
-    let every_second: Vec<i64> = entries.keys().copied().step_by(2).collect();
-    let a_few: Vec<i64> = entries.keys().copied().step_by(1000).collect();
-    for (name, among) in [
-        ("all", None),
-        ("every second", Some(&every_second)),
-        ("every thousandth", Some(&a_few)),
-    ] {
-        let mut times = Vec::new();
-        let mut count = 0;
-        for _ in 0..31 {
-            let begun = std::time::Instant::now();
-            let among = among.map(Vec::as_slice);
-            count = matrix.candidates(&query, among, 100, 4096).len();
-            times.push(begun.elapsed());
-        }
-        times.sort();
-        println!(
-            "{name}: median {:?}, best {:?}, {count} candidates",
-            times[15], times[0]
-        );
-    }
-}
