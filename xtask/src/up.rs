@@ -1,6 +1,6 @@
 //! Starts every server on loopback and says how to talk to it, until Ctrl-C.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -73,15 +73,7 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
         }
         let server = Server::start(Command::new(&binary), addresses)
             .with_context(|| format!("cannot start {}", introduction.package))?;
-        println!(
-            "{}",
-            welcome(
-                introduction,
-                &binary,
-                addresses,
-                &token_file(introduction.package)?
-            )
-        );
+        println!("{}", welcome(introduction, &binary));
         servers.push((introduction.package, server));
     }
     println!("Ctrl-C stops everything.");
@@ -127,46 +119,23 @@ fn watch(servers: &mut [(&str, Server)], stop: &AtomicBool) -> Result<()> {
     Ok(())
 }
 
-/// Where the server keeps its bearer token: the XDG base directory specification's state home.
-fn token_file(package: &str) -> Result<PathBuf> {
-    let state = std::env::var_os("XDG_STATE_HOME").filter(|path| !path.is_empty());
-    let state = match state {
-        Some(state) => PathBuf::from(state),
-        None => {
-            PathBuf::from(std::env::var_os("HOME").context("HOME is not set")?).join(".local/state")
-        }
-    };
-    Ok(state.join(package).join("token"))
-}
-
-fn welcome(
-    introduction: &Introduction,
-    binary: &Path,
-    addresses: Addresses,
-    token: &Path,
-) -> String {
+/// What the server does not say itself: it tells where it is, and how Claude Code is told of it.
+fn welcome(introduction: &Introduction, binary: &Path) -> String {
     let Introduction {
         package, requests, ..
     } = introduction;
+    let name = package.strip_suffix("-mcp").unwrap_or(package);
     let entry = serde_json::json!({
-        "mcpServers": { *package: { "type": "stdio", "command": binary, "args": [] } }
+        "mcpServers": { name: { "type": "stdio", "command": binary, "args": [] } }
     });
     let requests: Vec<String> = requests
         .iter()
         .map(|request| format!("    - {request}"))
         .collect();
     format!(
-        "\n{package} is ready on {endpoint}\n\n  \
-           Claude Code, this running server:\n    \
-             claude mcp add --transport http {package} {endpoint} \\\n      \
-               --header \"Authorization: Bearer $(cat {token})\"\n\n  \
-           Any client, its own server over stdio:\n    {entry}\n\n  \
-           Try asking:\n{requests}\n\n  \
-           Metrics: http://{ops}/metrics\n",
-        endpoint = addresses.endpoint(),
-        token = token.display(),
+        "\n  Any client, a {package} of its own over stdio:\n    {entry}\n\n  \
+           Try asking:\n{requests}\n",
         requests = requests.join("\n"),
-        ops = addresses.ops,
     )
 }
 
@@ -182,19 +151,12 @@ mod tests {
     }
 
     #[test]
-    fn shows_the_token_file_and_not_a_token() {
+    fn shows_settings_that_start_the_server() {
         let [introduction, ..] = INTRODUCTIONS else {
             panic!("no server is introduced")
         };
-        let addresses = Addresses::any().unwrap();
-        let text = welcome(
-            introduction,
-            Path::new("/bin/server"),
-            addresses,
-            Path::new("/state/token"),
-        );
-        assert!(text.contains("Bearer $(cat /state/token)"), "{text}");
+        let text = welcome(introduction, Path::new("/bin/server"));
+        assert!(text.contains(r#""omnipotent":{"#), "{text}");
         assert!(text.contains(r#""command":"/bin/server""#), "{text}");
-        assert!(text.contains(&addresses.endpoint()), "{text}");
     }
 }
