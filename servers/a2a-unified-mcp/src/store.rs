@@ -58,7 +58,7 @@ pub(crate) use self::search::{Ask, Ranked};
 pub use self::transfer::{Adopted, Exporter, OnConflict, Record};
 pub use self::write::Written;
 
-/// Entries that are swept in one transaction before an export.
+/// Entries that [`Store::sweep_all`] removes in one transaction.
 const SWEPT_AT_ONCE: NonZeroU32 = NonZeroU32::MIN.saturating_add(999);
 
 /// How long reads that are under way may hold up the end.
@@ -248,9 +248,11 @@ impl Store {
     /// Begins to read records, as all are now. Room for what is past its time is freed before, so that
     /// it counts as gone.
     pub async fn export(&self, filter: Filter, history: bool) -> Result<Exporter, StoreError> {
-        while self.sweep(SWEPT_AT_ONCE).await? > 0 {}
+        // Before the sweep: what passes its time while it goes on is told as it was at this moment.
+        let now = Timestamp::now();
+        self.sweep_all().await?;
         let reading = connection::open_to_read(&self.path, self.config.patience).await?;
-        Exporter::begin(reading, filter, history).await
+        Exporter::begin(reading, filter, history, now).await
     }
 
     /// Writes all records or, when one cannot be written, none. What is not known here keeps its
@@ -282,6 +284,12 @@ impl Store {
     /// Removes up to `most` entries past their time, which no read has seen since, and says how many.
     pub async fn sweep(&self, most: NonZeroU32) -> Result<u64, StoreError> {
         self.write(Sweep { most }).await
+    }
+
+    /// Removes all entries past their time, some in a transaction, so that writes come in between.
+    pub async fn sweep_all(&self) -> Result<(), StoreError> {
+        while self.sweep(SWEPT_AT_ONCE).await? >= u64::from(SWEPT_AT_ONCE.get()) {}
+        Ok(())
     }
 
     /// When the next entry is past its time.

@@ -1,12 +1,11 @@
 //! What the server does beside calls: it looks over a file that a process left in a hurry, and frees
 //! the room of what expired.
 
-use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::knowledge::Timestamp;
-use crate::store::{Depth, Store, StoreError};
+use crate::store::{Depth, Store};
 
 /// How long room is left to what expired, and subscribers are not told of it, at most; no read sees it.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
@@ -14,8 +13,6 @@ const SWEEP_EVERY: Duration = Duration::from_mins(1);
 const SWEEP_PAUSE: Duration = Duration::from_secs(1);
 /// How long calls have the machine for themselves after the start.
 const QUIET: Duration = Duration::from_secs(2);
-/// Entries that are swept in one transaction.
-const SWEPT_AT_ONCE: NonZeroU32 = NonZeroU32::MIN.saturating_add(999);
 
 /// What is known of the soundness of the file. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -51,7 +48,7 @@ pub(crate) async fn run(store: &Store, soundness: &Soundness) -> std::convert::I
         soundness.set(look_over(store).await);
     }
     loop {
-        if let Err(error) = sweep(store).await {
+        if let Err(error) = store.sweep_all().await {
             tracing::warn!(%error, "expired entries were not swept");
         }
         tokio::time::sleep(until_next(store).await).await;
@@ -78,11 +75,4 @@ async fn look_over(store: &Store) -> Finding {
         }),
         Err(error) => Finding::Unknown(error.to_string()),
     }
-}
-
-async fn sweep(store: &Store) -> Result<(), StoreError> {
-    while store.sweep(SWEPT_AT_ONCE).await? >= u64::from(SWEPT_AT_ONCE.get()) {
-        tokio::task::yield_now().await;
-    }
-    Ok(())
 }

@@ -229,9 +229,3 @@ async fn in_use(
         (ModelNumber(id), ModelName { name, dimension })
     }))
 }
-
-/// A list for `json_each`.
-fn json(list: &[impl serde::Serialize]) -> Result<String, StoreError> {
-    serde_json::to_string(list)
-        .map_err(|error| StoreError::Database(sqlx::Error::Encode(error.into())))
-}

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use sqlx::QueryBuilder;
 
 use super::readers::Readers;
+use super::write::json;
 use super::{Filter, StoreError};
 use crate::knowledge::{Change, Timestamp};
 
@@ -77,8 +78,7 @@ const CAME_OR_WENT: &str = "
 
 /// Whether an entry came or went with any of the changes.
 pub(super) async fn came_or_went(pool: &Readers, changes: &[Change]) -> Result<bool, StoreError> {
-    let changes = serde_json::to_string(changes)
-        .map_err(|error| StoreError::Database(sqlx::Error::Encode(error.into())))?;
+    let changes = json(&changes)?;
     let found = sqlx::query_scalar(CAME_OR_WENT).bind(changes);
     Ok(found.fetch_one(pool).await?)
 }

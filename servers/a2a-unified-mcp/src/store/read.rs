@@ -9,6 +9,7 @@ use sqlx::QueryBuilder;
 use super::StoreError;
 use super::readers::Readers;
 use super::row::{self, COLUMNS};
+use super::write::json;
 use crate::knowledge::{
     Category, Change, Entry, Identity, Key, Revision, Source, Timestamp, Version,
 };
@@ -62,8 +63,7 @@ pub(super) async fn entries(
     identities: &[Identity],
     now: Timestamp,
 ) -> Result<Vec<Option<Entry>>, StoreError> {
-    let names = serde_json::to_string(identities)
-        .map_err(|error| StoreError::Database(sqlx::Error::Encode(error.into())))?;
+    let names = json(&identities)?;
     let mut query = QueryBuilder::new("SELECT ");
     query
         .push(COLUMNS)

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use sqlx::{Row, SqliteConnection};
 
-use super::{
-    EmbeddingProgress, InUse, Lease, ModelName, ModelNumber, Pending, Taken, in_use, json,
-};
+use super::{EmbeddingProgress, InUse, Lease, ModelName, ModelNumber, Pending, Taken, in_use};
 use crate::knowledge::{Key, Timestamp, Value};
 use crate::store::readers::Readers;
+use crate::store::write::json;
 use crate::store::writer::Job;
 use crate::store::{StoreError, row};
 
@@ -107,7 +106,7 @@ async fn pending(
         "SELECT k.id, k.key, k.value, k.tags
         FROM json_each(?1) AS n CROSS JOIN knowledge AS k ON k.id = n.value ORDER BY k.id DESC",
     )
-    .bind(json(entries)?)
+    .bind(json(&entries)?)
     .fetch_all(connection)
     .await?;
     let pending = rows.iter().map(|row| {

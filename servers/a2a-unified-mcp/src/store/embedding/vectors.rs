@@ -4,10 +4,11 @@ use futures_util::TryStreamExt;
 use sqlx::{Row, SqliteConnection};
 
 use super::queue::is_in_use;
-use super::{Embedded, Lease, ModelNumber, in_use, json};
+use super::{Embedded, Lease, ModelNumber, in_use};
 use crate::knowledge::Timestamp;
 use crate::store::StoreError;
 use crate::store::readers::Readers;
+use crate::store::write::json;
 use crate::store::writer::Job;
 
 /// How far the vectors of the file have come: greater after each change, whichever process made it.
@@ -226,7 +227,7 @@ pub(super) async fn of(
         WHERE k.expires_at IS NULL OR k.expires_at > ?3
         ORDER BY e.entry, e.chunk",
     );
-    let query = query.bind(json(entries)?).bind(model.0);
+    let query = query.bind(json(&entries)?).bind(model.0);
     let mut found = Vec::new();
     let mut rows = query.bind(now.as_millis()).fetch(pool);
     while let Some(row) = rows.try_next().await? {
@@ -253,7 +254,7 @@ pub(super) async fn at(
             ON e.entry = k.id AND e.model = ?2 AND e.chunk = n.value ->> 1
         WHERE k.expires_at IS NULL OR k.expires_at > ?3",
     );
-    let query = query.bind(json(chunks)?).bind(model.0);
+    let query = query.bind(json(&chunks)?).bind(model.0);
     let mut found = Vec::with_capacity(chunks.len());
     let mut rows = query.bind(now.as_millis()).fetch(pool);
     while let Some(row) = rows.try_next().await? {

@@ -41,6 +41,7 @@ impl Exporter {
         mut reading: SqliteConnection,
         filter: Filter,
         with_history: bool,
+        now: Timestamp,
     ) -> Result<Self, StoreError> {
         let begun = sqlx::query("BEGIN").execute(&mut reading).await;
         begun?;
@@ -48,7 +49,7 @@ impl Exporter {
             reading,
             filter,
             with_history,
-            now: Timestamp::now(),
+            now,
             phase: Phase::Entries,
             after: None,
             open: VecDeque::new(),
