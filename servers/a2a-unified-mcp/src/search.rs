@@ -9,6 +9,7 @@ mod fusion;
 mod kept;
 mod meaning;
 mod query;
+mod ranking;
 mod request;
 mod semantic;
 mod snippet;
@@ -17,19 +18,18 @@ mod spelling;
 mod tests;
 mod text;
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use mcp_cache::CacheStats;
 use sha2::{Digest, Sha256};
 
-use crate::knowledge::Entry;
-use crate::store::{Filter, Ranked, Store};
+use crate::store::{self, Filter, LookedUp, PART, Ranked, Store};
 use crate::vectors::Semantic;
 use crate::words::stem_of;
 
 use self::kept::{Found, Kept};
 use self::meaning::{Failed, Meaning, Near};
+use self::ranking::{Ranking, best, present, shares};
 use self::text::Text;
 
 pub use self::config::SearchConfig;
@@ -49,21 +49,11 @@ pub struct Searcher {
     kept: Kept,
 }
 
-/// A ranking, and why it is not what was asked for.
-struct Ranking {
-    ranked: Vec<Ranked>,
-    mode: Mode,
-    why: Option<String>,
-}
-
-impl Ranking {
-    fn by_words(ranked: Vec<Ranked>, why: Option<String>) -> Self {
-        Self {
-            ranked: shares(ranked),
-            mode: Mode::Text,
-            why,
-        }
-    }
+/// How a search begins.
+struct Begun {
+    looked: LookedUp,
+    /// What a query of one word finds.
+    found: Option<(Text, Vec<store::Found>)>,
 }
 
 impl Searcher {
@@ -94,30 +84,34 @@ impl Searcher {
         let most = request.most()?;
         let (mode, why) = self.possible(request.mode);
         let key = self.key(request, mode);
-        // Asked first: what is written while entries are ranked makes the ranking stale.
-        let (moment, kept) = self.kept.get(&self.store, &key).await?;
-        if let Some(found) = kept {
-            let hits = self.present(&found).await?;
-            // Fewer when one of them has passed its time since: another may have moved up.
-            if hits.len() == found.best.len() {
-                return Ok(Hits {
-                    hits,
-                    mode,
-                    why,
-                    cached: true,
-                });
-            }
+        let shown = self.kept.in_memory(&key).await;
+        let true_at = |moment| shown.as_ref().and_then(|shown| shown.at(moment));
+        if let Some(hits) = self.store.known_moment().and_then(true_at) {
+            return Ok(Hits::kept(hits, mode, why));
         }
-        let (text, ranking) = self.rank(request, mode, most.max(CANDIDATES)).await?;
+        // Before anything is ranked: what is written meanwhile makes the ranking stale.
+        let begun = self.begin(request, mode, &key, most).await?;
+        let moment = begun.looked.moment;
+        if let Some(hits) = true_at(moment) {
+            return Ok(Hits::kept(hits, mode, why));
+        }
+        if let Some(hits) = self.in_file(&key, &begun.looked).await? {
+            return Ok(Hits::kept(hits, mode, why));
+        }
+        let (text, ranking) = self.rank(request, mode, begun, most).await?;
         let mut stems = request.query.stems();
         stems.extend(text.words().flat_map(|words| words.split(' ')).map(stem_of));
         let best = best(ranking.ranked, most, request.min_score);
-        let found = Arc::new(Found::new(moment, ranking.mode, best, stems));
+        let found = Found::new(moment, ranking.mode, best, stems);
+        let hits = match ranking.entries {
+            Some(entries) => present(&found, entries),
+            None => self.read(&found).await?,
+        };
         if ranking.mode == mode {
-            self.kept.put(&self.store, key, &found).await;
+            self.kept.put(&self.store, key, found, hits.clone()).await;
         }
         Ok(Hits {
-            hits: self.present(&found).await?,
+            hits,
             mode: ranking.mode,
             why: ranking.why.or(why),
             cached: false,
@@ -151,40 +145,93 @@ impl Searcher {
         }
     }
 
+    /// Asks the store at once for all that can be known to be needed.
+    async fn begin(
+        &self,
+        request: &Request,
+        mode: Mode,
+        key: &str,
+        most: usize,
+    ) -> Result<Begun, SearchError> {
+        if mode == Mode::Text
+            && most <= PART
+            && let Some(text) = Text::of_one_word(&request.query)
+        {
+            let all = text.all();
+            let ask = text.ask(&all, &request.filter, CANDIDATES);
+            let (looked, found) = self.store.look_up_and_rank(key, ask, most).await?;
+            let found = (!found.is_empty()).then_some((text, found));
+            return Ok(Begun { looked, found });
+        }
+        let expressions = request.query.expressions();
+        let looked = self.store.look_up(Some(key), &expressions).await?;
+        let found = None;
+        Ok(Begun { looked, found })
+    }
+
+    /// What the file keeps, if it is what would be found now.
+    async fn in_file(&self, key: &str, looked: &LookedUp) -> Result<Option<Vec<Hit>>, SearchError> {
+        let found = looked.kept.as_deref().map(serde_json::from_str::<Found>);
+        let Some(Ok(found)) = found else {
+            return Ok(None);
+        };
+        if !found.is_true_at(looked.moment) {
+            return Ok(None);
+        }
+        let hits = self.read(&found).await?;
+        if hits.len() < found.best.len() {
+            return Ok(None);
+        }
+        self.kept.show(key.to_owned(), found, hits.clone()).await;
+        Ok(Some(hits))
+    }
+
     async fn rank(
         &self,
         request: &Request,
         mode: Mode,
+        begun: Begun,
         most: usize,
     ) -> Result<(Text, Ranking), SearchError> {
-        if mode == Mode::Text
-            && let Some(text) = Text::of_one_word(&request.query)
-        {
-            let ranked = text.best(&self.store, &request.filter, most).await?;
-            if !ranked.is_empty() {
-                return Ok((text, Ranking::by_words(ranked, None)));
-            }
+        if let Some((text, found)) = begun.found {
+            return Ok((text, Ranking::whole(found)));
         }
-        let text = Text::of(&request.query, &self.store).await?;
+        let expressions = request.query.expressions();
+        let counts = if begun.looked.counts.len() == expressions.len() {
+            begun.looked.counts
+        } else {
+            self.store.count_each(&expressions).await?
+        };
+        let text = Text::of(&request.query, counts, &self.store).await?;
         let mut why = None;
         if mode != Mode::Text
             && let Some(meaning) = &self.meaning
         {
-            let ranked = self.rank_by_meaning(request, &text, meaning.as_ref(), most);
+            let candidates = most.max(CANDIDATES);
+            let ranked = self.rank_by_meaning(request, &text, meaning.as_ref(), candidates);
             match ranked.await? {
-                Ok(ranked) => {
-                    let ranking = Ranking {
-                        ranked,
-                        mode,
-                        why: None,
-                    };
-                    return Ok((text, ranking));
-                }
+                Ok(ranked) => return Ok((text, Ranking::numbered(ranked, mode))),
                 Err(Failed(reason)) => why = Some(reason),
             }
         }
-        let ranked = text.best(&self.store, &request.filter, most).await?;
-        Ok((text, Ranking::by_words(ranked, why)))
+        let mut ranking = self.rank_by_words(request, &text, most).await?;
+        ranking.why = why;
+        Ok((text, ranking))
+    }
+
+    async fn rank_by_words(
+        &self,
+        request: &Request,
+        text: &Text,
+        most: usize,
+    ) -> Result<Ranking, SearchError> {
+        let candidates = most.max(CANDIDATES);
+        if most > PART {
+            let ranked = text.best(&self.store, &request.filter, candidates);
+            return Ok(Ranking::numbered(shares(ranked.await?), Mode::Text));
+        }
+        let found = text.found(&self.store, &request.filter, (candidates, most));
+        Ok(Ranking::whole(found.await?))
     }
 
     async fn rank_by_meaning(
@@ -224,23 +271,13 @@ impl Searcher {
         Ok(Some(ids.into()))
     }
 
-    async fn present(&self, found: &Found) -> Result<Vec<Hit>, SearchError> {
+    /// What was found, with what it says now.
+    async fn read(&self, found: &Found) -> Result<Vec<Hit>, SearchError> {
         let ids: Vec<i64> = found.best.iter().map(|(id, _)| *id).collect();
-        let entries = if ids.is_empty() {
-            Vec::new()
-        } else {
-            self.store.numbered(&ids).await?
-        };
-        let scored = |(entry, is_whole): (Entry, bool)| {
-            let (_, score) = found.best.iter().find(|(id, _)| *id == entry.id)?;
-            Some(Hit {
-                snippet: snippet::best(entry.value.as_str(), &found.stems),
-                score: *score,
-                is_whole,
-                entry,
-            })
-        };
-        Ok(entries.into_iter().filter_map(scored).collect())
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(present(found, self.store.numbered(&ids).await?))
     }
 
     /// Equal for requests that ask the same, and as good as never for others.
@@ -265,31 +302,4 @@ impl Searcher {
         }
         key
     }
-}
-
-/// Each score as a share of the best one.
-fn shares(mut ranked: Vec<Ranked>) -> Vec<Ranked> {
-    let best = ranked.iter().map(|ranked| ranked.score).fold(0.0, f64::max);
-    for ranked in &mut ranked {
-        ranked.score = if best > 0.0 {
-            (ranked.score / best).clamp(0.0, 1.0)
-        } else {
-            0.0
-        };
-    }
-    ranked
-}
-
-/// The order that hits have.
-fn better(a: &Ranked, b: &Ranked) -> Ordering {
-    let scores = b.score.total_cmp(&a.score);
-    let times = || b.updated_at.cmp(&a.updated_at);
-    scores.then_with(times).then_with(|| b.id.cmp(&a.id))
-}
-
-fn best(mut ranked: Vec<Ranked>, limit: usize, min_score: Option<f64>) -> Vec<(i64, f64)> {
-    ranked.sort_by(better);
-    let enough = |ranked: &Ranked| min_score.is_none_or(|least| ranked.score >= least);
-    let ranked = ranked.into_iter().filter(enough).take(limit);
-    ranked.map(|ranked| (ranked.id, ranked.score)).collect()
 }

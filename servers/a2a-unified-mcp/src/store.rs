@@ -12,6 +12,7 @@ mod error;
 mod file;
 mod foreign;
 mod list;
+mod moments;
 mod names;
 mod read;
 mod readers;
@@ -34,6 +35,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::batch::PutAll;
+use self::moments::Moments;
 use self::readers::Readers;
 use self::transfer::AdoptAll;
 use self::write::{Delete, DeleteWhere, Index, Put, Sweep};
@@ -50,11 +52,12 @@ pub use self::embedding::{
 pub use self::error::StoreError;
 pub(crate) use self::foreign::{Adoptable, Foreign};
 pub use self::list::{Cursor, Filter, Page};
+pub(crate) use self::moments::Moment;
 pub use self::names::{Names, Part};
 pub use self::read::{ChangeToken, Changes, Group, Stats};
-pub(crate) use self::results::Moment;
+pub(crate) use self::results::LookedUp;
 pub use self::schema::Migration;
-pub(crate) use self::search::{Ask, Ranked};
+pub(crate) use self::search::{Ask, Found, PART, Ranked};
 pub use self::transfer::{Adopted, Exporter, OnConflict, Record};
 pub use self::write::Written;
 
@@ -71,6 +74,7 @@ pub struct Store {
     config: StoreConfig,
     queue: mpsc::Sender<Box<dyn Waiting>>,
     readers: Readers,
+    moments: Moments,
     stop: CancellationToken,
     writer: Mutex<JoinSet<()>>,
     opening: Opening,
@@ -128,6 +132,7 @@ impl Store {
             config: config.clone(),
             queue,
             readers: Readers::new(path, config),
+            moments: Moments::of(path),
             stop,
             writer: Mutex::new(writing),
             written: Notify::new(),
@@ -299,7 +304,7 @@ impl Store {
 
     /// How far the file has come: another token means that something changed, in any process.
     pub async fn token(&self) -> Result<ChangeToken, StoreError> {
-        read::token(&self.readers).await
+        Ok(ChangeToken::of(self.moment().await?))
     }
 
     /// The first `limit` changes since a token.

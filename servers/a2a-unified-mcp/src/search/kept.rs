@@ -1,7 +1,7 @@
 //! Results that are kept: in memory for minutes, and in the file, so that they are warm after a restart.
 //!
-//! What is kept is which entries were found and how they scored, not what they say. It is true as long
-//! as nothing was written: an entry that only passes its time shows when the entries are read.
+//! The file has which entries were found and how they scored, not what they say. Both are true as long
+//! as nothing was written, and no entry among them has passed its time: another may have moved up.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,9 +10,10 @@ use std::time::Duration;
 use mcp_cache::{Cache, CacheConfig, CacheStats};
 use serde::{Deserialize, Serialize};
 
+use crate::knowledge::Timestamp;
 use crate::store::{Moment, Store, StoreError};
 
-use super::Mode;
+use super::{Hit, Mode};
 
 /// How long results are kept in memory, if nothing is written meanwhile.
 const KEPT: Duration = Duration::from_mins(5);
@@ -29,10 +30,17 @@ pub(super) struct Found {
     pub(super) stems: BTreeSet<String>,
 }
 
+/// What was found, with what it says.
+#[derive(Debug)]
+pub(super) struct Shown {
+    found: Found,
+    hits: Vec<Hit>,
+}
+
 /// Both places where results are kept. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
-    memory: Cache<String, Arc<Found>>,
+    memory: Cache<String, Arc<Shown>>,
 }
 
 impl Found {
@@ -51,49 +59,60 @@ impl Found {
     }
 
     /// Whether nothing was written since that matters.
-    fn is_true_at(&self, moment: Moment) -> bool {
+    pub(super) fn is_true_at(&self, moment: Moment) -> bool {
         match self.mode {
             Mode::Text => self.moment.entries == moment.entries,
             Mode::Semantic | Mode::Hybrid => self.moment == moment,
         }
     }
+}
+
+impl Shown {
+    /// The hits, when they are what would be found at that moment.
+    pub(super) fn at(&self, moment: Moment) -> Option<Vec<Hit>> {
+        let now = Timestamp::now();
+        let gone = |hit: &Hit| hit.entry.expires_at.is_some_and(|end| end <= now);
+        let is_true = self.found.is_true_at(moment) && !self.hits.iter().any(gone);
+        is_true.then(|| self.hits.clone())
+    }
 
     /// Memory that it takes, in bytes.
     fn weight(&self) -> usize {
-        let words: usize = self.stems.iter().map(|stem| stem.len() + 48).sum();
-        size_of::<Self>() + self.best.len() * size_of::<(i64, f64)>() + words
+        let words: usize = self.found.stems.iter().map(|stem| stem.len() + 48).sum();
+        let hits: usize = self.hits.iter().map(weight).sum();
+        size_of::<Self>() + self.found.best.len() * size_of::<(i64, f64)>() + words + hits
     }
+}
+
+/// About as much memory as a hit takes, in bytes.
+fn weight(hit: &Hit) -> usize {
+    let entry = serde_json::to_vec(&hit.entry).map_or(0, |entry| entry.len());
+    size_of::<Hit>() + entry + hit.snippet.len()
 }
 
 impl Kept {
     pub(super) fn build(config: &CacheConfig) -> Self {
-        let memory = Cache::build("searches", config, |found: &Arc<Found>| found.weight());
+        let memory = Cache::build("searches", config, |shown: &Arc<Shown>| shown.weight());
         Self { memory }
     }
 
-    /// What is kept under `key` and still true, and what moment it is.
-    pub(super) async fn get(
-        &self,
-        store: &Store,
-        key: &str,
-    ) -> Result<(Moment, Option<Arc<Found>>), StoreError> {
-        let memory = self.memory.get(&key.to_owned()).await;
-        let (moment, row) = store.moment(memory.is_none().then_some(key)).await?;
-        let found = match memory {
-            Some(found) => Some(found),
-            None => row
-                .and_then(|row| serde_json::from_str(&row).ok())
-                .map(Arc::new),
-        };
-        Ok((moment, found.filter(|found| found.is_true_at(moment))))
+    /// What is kept in memory under `key`, whenever it was found.
+    pub(super) async fn in_memory(&self, key: &String) -> Option<Arc<Shown>> {
+        self.memory.get(key).await
     }
 
-    /// Keeps what was found; nobody waits for it to be in the file.
-    pub(super) async fn put(&self, store: &Store, key: String, found: &Arc<Found>) {
-        if let Ok(row) = serde_json::to_string(found.as_ref()) {
+    /// Keeps what was found in memory.
+    pub(super) async fn show(&self, key: String, found: Found, hits: Vec<Hit>) {
+        let shown = Arc::new(Shown { found, hits });
+        self.memory.insert(key, KEPT, shown).await;
+    }
+
+    /// Keeps what was found in both places; nobody waits for it to be in the file.
+    pub(super) async fn put(&self, store: &Store, key: String, found: Found, hits: Vec<Hit>) {
+        if let Ok(row) = serde_json::to_string(&found) {
             store.keep_results(key.clone(), row);
         }
-        self.memory.insert(key, KEPT, Arc::clone(found)).await;
+        self.show(key, found, hits).await;
     }
 
     pub(super) fn stats(&self) -> CacheStats {

@@ -73,6 +73,11 @@ impl Query {
         &self.text
     }
 
+    /// What is looked for, in the language of FTS5.
+    pub(super) fn expressions(&self) -> Vec<String> {
+        self.wanted.iter().map(Term::expression).collect()
+    }
+
     /// The forms of all its words that the index holds.
     pub(super) fn stems(&self) -> BTreeSet<String> {
         self.wanted

@@ -53,6 +53,18 @@ pub struct Hits {
     pub cached: bool,
 }
 
+impl Hits {
+    /// What is kept of an earlier search.
+    pub(super) fn kept(hits: Vec<Hit>, mode: Mode, why: Option<String>) -> Self {
+        Self {
+            hits,
+            mode,
+            why,
+            cached: true,
+        }
+    }
+}
+
 /// An entry that was found.
 #[derive(Debug, Clone)]
 pub struct Hit {

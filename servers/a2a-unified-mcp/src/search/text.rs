@@ -1,6 +1,6 @@
 //! Ranking by text: bm25 of the words that are in the index, or of those that were probably meant.
 
-use crate::store::{Ask, Filter, Ranked, Store};
+use crate::store::{Ask, Filter, Found, Ranked, Store};
 
 use super::query::{Query, Term};
 use super::{SearchError, spelling};
@@ -20,13 +20,13 @@ pub(super) struct Text {
 }
 
 impl Text {
-    /// Looks the words up, and takes what was probably meant for those that are not there.
-    pub(super) async fn of(query: &Query, store: &Store) -> Result<Self, SearchError> {
-        let expressions: Vec<String> = query.wanted.iter().map(Term::expression).collect();
-        let counts = match expressions.as_slice() {
-            [] => Vec::new(),
-            expressions => store.count_each(expressions).await?,
-        };
+    /// Takes the words that the index has, and for the others what was probably meant. `counts` has how
+    /// many entries each of them is in.
+    pub(super) async fn of(
+        query: &Query,
+        counts: Vec<u64>,
+        store: &Store,
+    ) -> Result<Self, SearchError> {
         let mut terms = Vec::new();
         let mut corrected = 0;
         for (term, count) in query.wanted.iter().zip(counts) {
@@ -84,15 +84,41 @@ impl Text {
         }
         let all = self.all();
         let ask = self.ask(&all, filter, most);
-        let enough = u64::try_from(most).unwrap_or(u64::MAX).saturating_mul(2);
-        let driving = self.driving(enough);
-        if driving < self.terms.len() {
-            let found = self.driven(store, ask, driving).await?;
-            if found.len() >= most {
-                return Ok(found);
-            }
+        let among = self.candidates(store, ask).await?;
+        let among = among.as_deref();
+        Ok(store.rank(Ask { among, ..ask }).await?)
+    }
+
+    /// The best `limit` of the best `most` entries, as a whole.
+    pub(super) async fn found(
+        &self,
+        store: &Store,
+        filter: &Filter,
+        (most, limit): (usize, usize),
+    ) -> Result<Vec<Found>, SearchError> {
+        if self.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(store.rank(ask).await?)
+        let all = self.all();
+        let ask = self.ask(&all, filter, most);
+        let among = self.candidates(store, ask).await?;
+        let among = among.as_deref();
+        Ok(store.rank_found(Ask { among, ..ask }, limit).await?)
+    }
+
+    /// The entries with rare words, when those are enough and ranking them is enough therefore.
+    async fn candidates(
+        &self,
+        store: &Store,
+        ask: Ask<'_>,
+    ) -> Result<Option<Vec<i64>>, SearchError> {
+        let enough = u64::try_from(ask.most).unwrap_or(u64::MAX);
+        let driving = self.driving(enough.saturating_mul(2));
+        if driving == self.terms.len() {
+            return Ok(None);
+        }
+        let candidates = self.driven(store, ask, driving).await?;
+        Ok((candidates.len() >= ask.most).then_some(candidates))
     }
 
     /// As [`Text::best`], but without going through entries of which there are too many: where all the
@@ -114,14 +140,16 @@ impl Text {
         {
             ask.newest = share(DRIVEN, *rarest);
         }
-        if driving < self.terms.len() {
-            self.driven(store, ask, driving).await
-        } else {
-            Ok(store.rank(ask).await?)
+        if driving == self.terms.len() {
+            return Ok(store.rank(ask).await?);
         }
+        let among = self.driven(store, ask, driving).await?;
+        let among = Some(among.as_slice());
+        Ok(store.rank(Ask { among, ..ask }).await?)
     }
 
-    fn ask<'a>(&'a self, wanted: &'a str, filter: &'a Filter, most: usize) -> Ask<'a> {
+    /// For the best `most` entries; `wanted` is [`Text::all`].
+    pub(super) fn ask<'a>(&'a self, wanted: &'a str, filter: &'a Filter, most: usize) -> Ask<'a> {
         Ask {
             wanted,
             required: self.required(),
@@ -132,13 +160,13 @@ impl Text {
         }
     }
 
-    /// The rarest terms find candidates, and all of them rank those.
+    /// The best of what the rarest terms find: all terms are to rank them.
     async fn driven(
         &self,
         store: &Store,
         ask: Ask<'_>,
         driving: usize,
-    ) -> Result<Vec<Ranked>, SearchError> {
+    ) -> Result<Vec<i64>, SearchError> {
         let wanted = either(self.terms.iter().take(driving).map(|(term, _)| term));
         let candidates = Ask {
             wanted: &wanted,
@@ -146,9 +174,7 @@ impl Text {
             ..ask
         };
         let found = store.rank(candidates).await?;
-        let ids: Vec<i64> = found.iter().map(|found| found.id).collect();
-        let among = Some(ids.as_slice());
-        Ok(store.rank(Ask { among, ..ask }).await?)
+        Ok(found.iter().map(|found| found.id).collect())
     }
 
     /// The scores of these entries, without those that the words are not in.
@@ -170,7 +196,8 @@ impl Text {
         Ok(store.rank(ask).await?)
     }
 
-    fn all(&self) -> String {
+    /// What counts, in the language of FTS5.
+    pub(super) fn all(&self) -> String {
         let wanted = either(self.terms.iter().map(|(term, _)| term));
         match (&self.required, wanted.is_empty()) {
             (None, _) => wanted,

@@ -65,6 +65,11 @@ pub(super) fn look_only(path: &Path) -> Result<(), StoreError> {
     judge(path, is_log_left(path))
 }
 
+/// A file to be read that may not be there.
+pub(super) fn open_to_look(path: &Path) -> Option<File> {
+    File::open(path).ok()
+}
+
 /// Whether there is anything at that path.
 pub(super) fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()

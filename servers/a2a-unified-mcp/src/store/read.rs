@@ -7,6 +7,7 @@ use serde::Serialize;
 use sqlx::QueryBuilder;
 
 use super::StoreError;
+use super::moments::Moment;
 use super::readers::Readers;
 use super::row::{self, COLUMNS};
 use super::write::json;
@@ -21,6 +22,13 @@ const MOST_GROUPS: i64 = 1000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct ChangeToken(i64);
+
+impl ChangeToken {
+    pub(super) fn of(moment: Moment) -> Self {
+        // The last change always stays, so this never goes back.
+        Self(moment.entries)
+    }
+}
 
 /// What happened since a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,12 +162,6 @@ pub(super) async fn versions(
         .fetch_all(pool)
         .await?;
     rows.iter().map(row::version).collect()
-}
-
-pub(super) async fn token(pool: &Readers) -> Result<ChangeToken, StoreError> {
-    // The last change always stays, so this never goes back.
-    let last = sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM knowledge_change");
-    Ok(ChangeToken(last.fetch_one(pool).await?))
 }
 
 pub(super) async fn changes(

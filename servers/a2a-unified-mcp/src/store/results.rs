@@ -1,8 +1,10 @@
 //! Results of searches, kept in the file.
 
-use serde::{Deserialize, Serialize};
-use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
+use super::moments::Moment;
+use super::search::{Ask, Found};
 use super::writer::{Applying, Job, Waiting};
 use super::{Store, StoreError};
 use crate::knowledge::Timestamp;
@@ -10,38 +12,71 @@ use crate::knowledge::Timestamp;
 /// Results that are kept at most; the oldest go first.
 const MOST_RESULTS: i64 = 1000;
 
-/// How far the file had come, as far as it matters to searches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Moment {
-    /// The last change of an entry.
-    pub(crate) entries: i64,
-    /// The last change of a vector.
-    pub(crate) vectors: i64,
-    /// The model in use.
-    pub(crate) model: i64,
+/// What a search is told before anything is ranked, all of one moment.
+#[derive(Debug)]
+pub(crate) struct LookedUp {
+    /// What moment it is.
+    pub(crate) moment: Moment,
+    /// The results that are kept under a key.
+    pub(crate) kept: Option<String>,
+    /// How many entries each expression finds, those past their time among them.
+    pub(crate) counts: Vec<u64>,
 }
 
 impl Store {
-    /// What moment it is, and the results that are kept under a key.
-    pub(crate) async fn moment(
+    /// What moment it is.
+    pub(crate) async fn moment(&self) -> Result<Moment, StoreError> {
+        match self.moments.known() {
+            Some(moment) => Ok(moment),
+            None => Ok(self.look_up(None, &[]).await?.moment),
+        }
+    }
+
+    /// What moment it is, if that can be told at once.
+    pub(crate) fn known_moment(&self) -> Option<Moment> {
+        self.moments.known()
+    }
+
+    /// What moment it is, the results that are kept under a key, and how many entries each expression
+    /// finds.
+    pub(crate) async fn look_up(
         &self,
         key: Option<&str>,
-    ) -> Result<(Moment, Option<String>), StoreError> {
-        let (entries, vectors, model, results) = sqlx::query_as(
-            "SELECT coalesce((SELECT max(seq) FROM knowledge_change), 0),
-                coalesce((SELECT max(seq) FROM embedding_change), 0),
-                coalesce((SELECT max(id) FROM embedding_model), 0),
-                (SELECT results FROM search_cache WHERE query = ?1)",
-        )
-        .bind(key)
-        .fetch_one(&self.readers)
-        .await?;
-        let moment = Moment {
-            entries,
-            vectors,
-            model,
-        };
-        Ok((moment, results))
+        expressions: &[String],
+    ) -> Result<LookedUp, StoreError> {
+        let mark = self.moments.mark();
+        let mut query = look_query(key, expressions);
+        let row = query.build().fetch_one(&self.readers).await?;
+        let looked = looked(&row)?;
+        self.moments.learn(mark, looked.moment);
+        Ok(looked)
+    }
+
+    /// What moment it is, the results that are kept under `key`, and unless those are of this moment,
+    /// the best `limit` entries: all at once, because each time that SQLite is asked takes as long as
+    /// ranking what a rare word finds.
+    pub(crate) async fn look_up_and_rank(
+        &self,
+        key: &str,
+        ask: Ask<'_>,
+        limit: usize,
+    ) -> Result<(LookedUp, Vec<Found>), StoreError> {
+        let mark = self.moments.mark();
+        let mut query = look_query(Some(key), &[]);
+        query.push(", ");
+        super::search::push_found(&mut query, ask, limit, |query| {
+            query.push(
+                " AND NOT EXISTS (SELECT 1 FROM search_cache WHERE CASE WHEN json_valid(results)
+                THEN results ->> '$.moment.entries' = (SELECT max(seq) FROM knowledge_change) END
+                AND query = ",
+            );
+            query.push_bind(key.to_owned()).push(")");
+        });
+        query.push(" AS found");
+        let row = query.build().fetch_one(&self.readers).await?;
+        let looked = looked(&row)?;
+        self.moments.learn(mark, looked.moment);
+        Ok((looked, Found::all(row.try_get("found")?)?))
     }
 
     /// Keeps results unless the writer has too much to do, with the next write or when none comes for a
@@ -57,6 +92,38 @@ impl Store {
     pub(crate) async fn forget_results(&self) -> Result<u64, StoreError> {
         self.write(Forget).await
     }
+}
+
+fn look_query(key: Option<&str>, expressions: &[String]) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(
+        "SELECT coalesce((SELECT max(seq) FROM knowledge_change), 0) AS entries,
+        coalesce((SELECT max(seq) FROM embedding_change), 0) AS vectors,
+        coalesce((SELECT max(id) FROM embedding_model), 0) AS model,
+        (SELECT results FROM search_cache WHERE query = ",
+    );
+    query.push_bind(key.map(str::to_owned));
+    query.push(
+        ") AS kept, (SELECT json_group_array(
+            (SELECT count(*) FROM knowledge_fts WHERE knowledge_fts MATCH e.value)
+            ORDER BY e.key) FROM json_each(",
+    );
+    query.push_bind(serde_json::Value::from(expressions).to_string());
+    query.push(") AS e) AS counts");
+    query
+}
+
+fn looked(row: &SqliteRow) -> Result<LookedUp, StoreError> {
+    let counts: &str = row.try_get("counts")?;
+    let counts = serde_json::from_str(counts).map_err(|error| sqlx::Error::Decode(error.into()))?;
+    Ok(LookedUp {
+        moment: Moment {
+            entries: row.try_get("entries")?,
+            vectors: row.try_get("vectors")?,
+            model: row.try_get("model")?,
+        },
+        kept: row.try_get("kept")?,
+        counts,
+    })
 }
 
 struct Forget;

@@ -1,7 +1,9 @@
 //! Rows of the tables as what they stand for.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use serde::Deserialize;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
@@ -27,6 +29,49 @@ pub(super) fn entry(row: &SqliteRow) -> Result<Entry, StoreError> {
         updated_at: Timestamp::from_millis(row.try_get("updated_at")?),
         expires_at: expires_at(row)?,
     })
+}
+
+/// An entry of `knowledge AS k` and its `score` as a JSON array, which [`Scored`] reads.
+pub(super) const SCORED: &str = "json_array(k.id, k.source, k.category, k.key, k.value, k.metadata, \
+    k.tags, k.revision, k.created_at, k.updated_at, k.expires_at, score)";
+
+/// The columns of an entry, and how well it fits.
+#[derive(Deserialize)]
+pub(super) struct Scored<'a> {
+    id: i64,
+    source: String,
+    category: String,
+    key: String,
+    value: String,
+    #[serde(borrow)]
+    metadata: Cow<'a, str>,
+    #[serde(borrow)]
+    tags: Cow<'a, str>,
+    revision: i64,
+    created_at: i64,
+    updated_at: i64,
+    expires_at: Option<i64>,
+    pub(super) score: f64,
+}
+
+impl Scored<'_> {
+    pub(super) fn entry(self) -> Result<Entry, StoreError> {
+        Ok(Entry {
+            id: self.id,
+            identity: Identity {
+                source: Source::stored(self.source),
+                category: Category::stored(self.category),
+                key: Key::stored(self.key),
+            },
+            value: Value::stored(self.value),
+            metadata: metadata_of(&self.metadata)?,
+            tags: tags_of(&self.tags)?,
+            revision: revision_of(self.revision)?,
+            created_at: Timestamp::from_millis(self.created_at),
+            updated_at: Timestamp::from_millis(self.updated_at),
+            expires_at: self.expires_at.map(Timestamp::from_millis),
+        })
+    }
 }
 
 pub(super) fn version(row: &SqliteRow) -> Result<Version, StoreError> {
@@ -57,20 +102,28 @@ pub(super) fn identity(row: &SqliteRow) -> Result<Identity, StoreError> {
 }
 
 fn metadata(row: &SqliteRow) -> Result<Metadata, StoreError> {
-    let text: &str = row.try_get("metadata")?;
-    Ok(Metadata::stored(
-        serde_json::from_str(text).map_err(damaged)?,
-    ))
+    metadata_of(row.try_get("metadata")?)
+}
+
+fn metadata_of(text: &str) -> Result<Metadata, StoreError> {
+    let members = serde_json::from_str(text).map_err(damaged)?;
+    Ok(Metadata::stored(members))
 }
 
 pub(super) fn tags(row: &SqliteRow) -> Result<Tags, StoreError> {
-    let text: &str = row.try_get("tags")?;
+    tags_of(row.try_get("tags")?)
+}
+
+fn tags_of(text: &str) -> Result<Tags, StoreError> {
     let tags: BTreeSet<String> = serde_json::from_str(text).map_err(damaged)?;
     Ok(Tags::stored(tags.into_iter().map(Tag::stored).collect()))
 }
 
 fn revision(row: &SqliteRow) -> Result<Revision, StoreError> {
-    let number: i64 = row.try_get("revision")?;
+    revision_of(row.try_get("revision")?)
+}
+
+fn revision_of(number: i64) -> Result<Revision, StoreError> {
     Revision::try_from(number).map_err(damaged)
 }
 

@@ -3,7 +3,7 @@
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::list::Filter;
-use super::row::{self, COLUMNS};
+use super::row::{self, COLUMNS, SCORED, Scored};
 use super::{Store, StoreError};
 use crate::knowledge::{Entry, Timestamp};
 use crate::words;
@@ -11,7 +11,7 @@ use crate::words;
 /// Values are read whole until they are more bytes than this together.
 const ENTRIES_BYTES: usize = 8 << 20;
 /// Entries that are read at once: as few as bound what is read too much, as many as most searches find.
-const PART: usize = 10;
+pub(crate) const PART: usize = 10;
 
 /// What weighs how much in `bm25`: key, value, category, tags, parts.
 const RANK: &str = "bm25(knowledge_fts, 3.0, 1.0, 0.5, 1.0, 1.0)";
@@ -42,34 +42,41 @@ pub(crate) struct Ranked {
     pub(crate) updated_at: Timestamp,
 }
 
+/// An entry that was found, and how well it fits.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) entry: Entry,
+    /// Greater is better.
+    pub(crate) score: f64,
+}
+
+impl Found {
+    /// Those that [`push_found`] asked for.
+    pub(super) fn all(found: &str) -> Result<Vec<Self>, StoreError> {
+        let found: Vec<Scored<'_>> =
+            serde_json::from_str(found).map_err(|error| sqlx::Error::Decode(error.into()))?;
+        let found = found.into_iter().map(|found| {
+            let score = found.score;
+            let entry = found.entry()?;
+            Ok(Self { entry, score })
+        });
+        found.collect()
+    }
+
+    pub(crate) fn ranked(&self) -> Ranked {
+        Ranked {
+            id: self.entry.id,
+            score: self.score,
+            updated_at: self.entry.updated_at,
+        }
+    }
+}
+
 impl Store {
     /// The best entries, best first; of equal ones the newest number first.
     pub(crate) async fn rank(&self, ask: Ask<'_>) -> Result<Vec<Ranked>, StoreError> {
-        let mut query =
-            QueryBuilder::new("SELECT f.id, -f.score, k.updated_at FROM (SELECT rowid AS id, ");
-        // Named in the result, bm25 is computed for what the conditions let through only.
-        query
-            .push(RANK)
-            .push(" AS score FROM knowledge_fts WHERE knowledge_fts MATCH ");
-        query.push_bind(ask.wanted);
-        if let Some(required) = ask.required {
-            query
-                .push(" AND +rowid IN (SELECT rowid FROM knowledge_fts WHERE knowledge_fts MATCH ");
-            query.push_bind(required).push(")");
-        }
-        if let Some(among) = ask.among {
-            query.push(" AND +rowid IN (SELECT value FROM json_each(");
-            query.push_bind(list(among)).push("))");
-        }
-        if ask.newest < 1.0 {
-            query.push(" AND rowid > (SELECT CAST(max(id) * ");
-            query
-                .push_bind(1.0 - ask.newest)
-                .push(" AS INTEGER) FROM knowledge)");
-        }
-        push_filter(&mut query, ask.filter, Timestamp::now());
-        query.push(" ORDER BY score, rowid DESC LIMIT ");
-        query.push_bind(i64::try_from(ask.most).unwrap_or(i64::MAX));
+        let mut query = QueryBuilder::new("SELECT f.id, -f.score, k.updated_at FROM (");
+        push_ranked(&mut query, ask, |_| {});
         query.push(") AS f CROSS JOIN knowledge AS k ON k.id = f.id ORDER BY f.score, f.id DESC");
         let rows: Vec<(i64, f64, i64)> = query.build_query_as().fetch_all(&self.readers).await?;
         let ranked = rows.into_iter().map(|(id, score, updated_at)| Ranked {
@@ -78,6 +85,19 @@ impl Store {
             updated_at: Timestamp::from_millis(updated_at),
         });
         Ok(ranked.collect())
+    }
+
+    /// The best `limit` entries of the best that were asked for; of equal ones the one written last,
+    /// then the newest number first.
+    pub(crate) async fn rank_found(
+        &self,
+        ask: Ask<'_>,
+        limit: usize,
+    ) -> Result<Vec<Found>, StoreError> {
+        let mut query = QueryBuilder::new("SELECT ");
+        push_found(&mut query, ask, limit, |_| {});
+        let found: String = query.build_query_scalar().fetch_one(&self.readers).await?;
+        Found::all(&found)
     }
 
     /// How many entries each expression finds, those past their time among them.
@@ -199,12 +219,69 @@ pub(super) async fn index_parts(connection: &mut SqliteConnection) -> Result<(),
     }
 }
 
+/// The query for the numbers of the best entries and their scores, the least of which is the best.
+fn push_ranked(
+    query: &mut QueryBuilder<Sqlite>,
+    ask: Ask<'_>,
+    condition: impl FnOnce(&mut QueryBuilder<Sqlite>),
+) {
+    // Of equal scores those that come first stay, so the newest have to come first. As a second key to
+    // sort by, the number would cost a quarter of the whole.
+    query.push("SELECT id, score FROM (SELECT rowid AS id, ");
+    // Named in the result, bm25 is computed for what the conditions let through only.
+    query
+        .push(RANK)
+        .push(" AS score FROM knowledge_fts WHERE knowledge_fts MATCH ");
+    query.push_bind(ask.wanted.to_owned());
+    if let Some(required) = ask.required {
+        query.push(" AND +rowid IN (SELECT rowid FROM knowledge_fts WHERE knowledge_fts MATCH ");
+        query.push_bind(required.to_owned()).push(")");
+    }
+    if let Some(among) = ask.among {
+        query.push(" AND +rowid IN (SELECT value FROM json_each(");
+        query.push_bind(list(among)).push("))");
+    }
+    if ask.newest < 1.0 {
+        query.push(" AND rowid > (SELECT CAST(max(id) * ");
+        query
+            .push_bind(1.0 - ask.newest)
+            .push(" AS INTEGER) FROM knowledge)");
+    }
+    push_filter(query, ask.filter, Timestamp::now());
+    condition(query);
+    // Without a limit it would be made one with the outer query, and its order be lost.
+    query.push(" ORDER BY rowid DESC LIMIT -1) ORDER BY score LIMIT ");
+    query.push_bind(i64::try_from(ask.most).unwrap_or(i64::MAX));
+}
+
+/// The query for the best `limit` entries of those as one text: each row would have the runtime's thread
+/// and SQLite's wait for each other.
+pub(super) fn push_found(
+    query: &mut QueryBuilder<Sqlite>,
+    ask: Ask<'_>,
+    limit: usize,
+    condition: impl FnOnce(&mut QueryBuilder<Sqlite>),
+) {
+    query.push("(SELECT json_group_array(").push(SCORED);
+    // What may be long is read of those only that are the best.
+    query.push(" ORDER BY f.score DESC, f.updated_at DESC, f.id DESC) FROM (");
+    query.push("SELECT f.id, -f.score AS score, k.updated_at FROM (");
+    push_ranked(query, ask, condition);
+    query.push(") AS f CROSS JOIN knowledge AS k ON k.id = f.id ");
+    query.push("ORDER BY f.score, k.updated_at DESC, f.id DESC LIMIT ");
+    query.push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    query.push(") AS f CROSS JOIN knowledge AS k ON k.id = f.id)");
+}
+
 /// What the filter asks of `knowledge_fts`. Mostly nothing but that the entry is not past its time;
-/// then the few that are past it are looked up instead.
+/// then the few that are past it are looked up instead, if there are any.
 fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &Filter, now: Timestamp) {
     if *filter == Filter::default() {
-        query.push(" AND +rowid NOT IN (SELECT id FROM knowledge WHERE expires_at <= ");
-        query.push_bind(now.as_millis()).push(")");
+        let expired = "(SELECT id FROM knowledge WHERE expires_at <= ";
+        query.push(" AND CASE WHEN EXISTS ").push(expired);
+        query.push_bind(now.as_millis());
+        query.push(") THEN rowid NOT IN ").push(expired);
+        query.push_bind(now.as_millis()).push(") ELSE TRUE END");
     } else {
         query.push(
             " AND EXISTS (SELECT 1 FROM knowledge AS k WHERE k.id = knowledge_fts.rowid AND ",

@@ -6,6 +6,7 @@ mod entries;
 mod files;
 mod group;
 mod lists;
+mod moments;
 mod original;
 mod transfer;
 

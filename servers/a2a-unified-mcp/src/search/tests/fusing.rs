@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use serde_json::json;
 
 use super::*;
+use crate::knowledge::Entry;
 use crate::search::meaning::{Failed, Meaning, Near};
 
 /// Knows which words mean the same, and the cosine of two sets of meanings.

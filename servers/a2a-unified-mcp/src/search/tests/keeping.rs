@@ -59,12 +59,9 @@ async fn the_oldest_results_make_room() {
     }
     stage.store.put(draft("wait", "done")).await.unwrap();
     let kept = async |n: u32| {
-        let (_, row) = stage
-            .store
-            .moment(Some(&format!("query {n}")))
-            .await
-            .unwrap();
-        row.is_some()
+        let key = format!("query {n}");
+        let looked = stage.store.look_up(Some(&key), &[]).await.unwrap();
+        looked.kept.is_some()
     };
     assert!(!kept(0).await && !kept(9).await && kept(10).await && kept(1009).await);
     assert_eq!(stage.searcher.clear_cache().await.unwrap(), 1000);
@@ -82,4 +79,52 @@ async fn what_is_kept_but_cannot_be_read_does_no_harm() {
     stage.store.put(draft("b", "pear")).await.unwrap();
     let hits = stage.hits(&asked).await;
     assert_eq!((keys(&hits), hits.cached), (vec!["a".to_owned()], false));
+}
+
+#[tokio::test]
+async fn what_another_process_writes_is_found_at_once() {
+    let Stage {
+        store,
+        searcher,
+        _directory: directory,
+    } = holding(&[("a", "apple")]).await;
+    let other = reopened(&directory).await;
+    for n in 0..20 {
+        let hits = searcher.search(&request("apple")).await.unwrap();
+        assert_eq!((hits.cached, hits.hits.len()), (false, n.min(9) + 1));
+        let again = searcher.search(&request("apple")).await.unwrap();
+        assert_eq!((again.cached, again.hits.len()), (true, n.min(9) + 1));
+        other.put(draft(&format!("b{n}"), "apple")).await.unwrap();
+    }
+    other.close().await;
+    store.close().await;
+}
+
+#[tokio::test]
+async fn long_lists_of_hits_are_those_of_short_ones() {
+    let entries: Vec<(String, String)> = (0..60)
+        .map(|n| {
+            (
+                format!("k{n:02}"),
+                format!("apple {}", "pie ".repeat(n % 7)),
+            )
+        })
+        .collect();
+    let entries: Vec<(&str, &str)> = entries
+        .iter()
+        .map(|(key, text)| (key.as_str(), text.as_str()))
+        .collect();
+    let stage = holding(&entries).await;
+    for query in ["apple", "apple pie", "key:k05 apple"] {
+        let limited = |limit| Request {
+            limit: NonZeroU32::new(limit).unwrap(),
+            ..request(query)
+        };
+        let short = stage.hits(&limited(10)).await;
+        let long = stage.hits(&limited(60)).await;
+        assert!(!long.hits.is_empty(), "{query}");
+        let shown = |hit: &Hit| (hit.entry.clone(), hit.snippet.clone(), hit.is_whole);
+        let shown = |hits: &Hits| hits.hits.iter().take(10).map(shown).collect::<Vec<_>>();
+        assert_eq!(shown(&short), shown(&long), "{query}");
+    }
 }

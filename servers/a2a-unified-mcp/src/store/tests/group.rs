@@ -183,7 +183,7 @@ async fn writes_of_one_name_keep_their_order_within_a_group() {
 #[tokio::test]
 async fn results_of_searches_are_kept_when_nothing_else_comes() {
     let store = stage().await;
-    let kept = async || store.moment(Some("query")).await.unwrap().1;
+    let kept = async || store.look_up(Some("query"), &[]).await.unwrap().kept;
     store.keep_results("query".to_owned(), "{}".to_owned());
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     assert_eq!(kept().await, None, "not at once");

@@ -42,7 +42,7 @@ impl Checks for MemoryChecks {
 impl MemoryChecks {
     async fn file(&self) -> Check {
         let path = self.store.path().display();
-        match self.store.token().await {
+        match self.store.next_expiry().await {
             Ok(_) => Check::new("store", true, format!("entries are kept in {path}")),
             Err(error) => Check::new("store", false, format!("{path}: {error}")),
         }
