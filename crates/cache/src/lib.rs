@@ -90,7 +90,13 @@ where
 
     /// What is stored under `key` and not expired.
     pub async fn get(&self, key: &K) -> Option<V> {
+        self.get_if(key, |_| true).await
+    }
+
+    /// What is stored under `key` and not expired, if it is still `valid`; counted as a miss otherwise.
+    pub async fn get_if(&self, key: &K, valid: impl FnOnce(&V) -> bool) -> Option<V> {
         let found = self.entries.get(key).await;
+        let found = found.filter(|entry| valid(&entry.value));
         self.counter.record(if found.is_some() {
             CacheLookup::Hit
         } else {

@@ -100,3 +100,14 @@ async fn counts_what_it_holds_at_once() {
     assert_eq!(cache.clear().await, 2);
     assert!(recorder.render().contains(&format!("{gauge} 0")));
 }
+
+#[tokio::test]
+async fn what_is_no_longer_valid_is_a_miss() {
+    let cache = cache();
+    cache.insert("key", MINUTE, "old".to_owned()).await;
+    assert_eq!(cache.get_if(&"key", |value| value == "new").await, None);
+    assert_eq!((cache.stats().hits, cache.stats().misses), (0, 1));
+    let valid = cache.get_if(&"key", |value| value == "old").await;
+    assert_eq!(valid.as_deref(), Some("old"));
+    assert_eq!((cache.stats().hits, cache.stats().misses), (1, 1));
+}

@@ -1,28 +1,32 @@
 //! What is remembered in memory, in three tiers.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_cache::{Cache, CacheConfig};
+use mcp_cache::{Cache, CacheConfig, CacheStats};
 use mcp_toolcall::ToolError;
 use mcp_toolcall::operations::{self, CacheReport};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::embeddings::Embedder;
-use crate::knowledge::Timestamp;
 use crate::search::Searcher;
-use crate::store::{ChangeToken, Stats, Store, StoreError};
+use crate::store::{Cursor, Epoch, Filter, Page, Stats, Store, StoreError};
 use crate::tools::explain;
 
 /// How long statistics are remembered, if nothing changes.
 const SHORT: Duration = Duration::from_mins(1);
+/// How long pages of lists are remembered, if nothing changes.
+const MEDIUM: Duration = Duration::from_mins(5);
 
 /// The caches of the server. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Caches {
-    /// Statistics, by how far the file had come and when the next entry is past its time.
-    stats: Cache<(ChangeToken, Option<Timestamp>), Arc<Stats>>,
+    /// Statistics, of an epoch.
+    stats: Cache<Epoch, Arc<Stats>>,
+    /// Pages of lists, with the epoch they are of.
+    lists: Cache<String, Arc<(Epoch, Page)>>,
     searcher: Searcher,
     embedder: Embedder,
 }
@@ -32,7 +36,7 @@ pub struct Caches {
 pub struct CachesReport {
     /// Statistics; kept for 60 s.
     short: CacheReport,
-    /// Results of searches; kept for 300 s, and in the file over a restart.
+    /// Results of searches and pages of lists; kept for 300 s, results in the file over a restart.
     medium: CacheReport,
     /// Vectors of what was searched for; kept for 3600 s.
     long: CacheReport,
@@ -47,7 +51,7 @@ pub enum Scope {
     All,
     /// Statistics.
     Short,
-    /// Results of searches.
+    /// Results of searches and pages of lists.
     Medium,
     /// Vectors of what was searched for.
     Long,
@@ -59,6 +63,7 @@ impl Caches {
         let weigh = |stats: &Arc<Stats>| size_of::<Stats>() + stats.groups.len() * 128;
         Self {
             stats: Cache::build("stats", config, weigh),
+            lists: Cache::build("lists", config, |list: &Arc<(Epoch, Page)>| list.1.weight()),
             searcher,
             embedder,
         }
@@ -69,21 +74,55 @@ impl Caches {
     /// # Errors
     /// When they cannot be read.
     pub async fn stats(&self, store: &Store) -> Result<Arc<Stats>, ToolError> {
-        let token = store.token().await.map_err(|error| explain(&error))?;
-        let until = store.next_expiry().await.map_err(|error| explain(&error))?;
+        let epoch = store.epoch().await.map_err(|error| explain(&error))?;
         let work = async {
             let stats = store.stats().await;
             stats.map(Arc::new).map_err(Arc::<StoreError>::new)
         };
-        let stats = self.stats.get_or_run((token, until), SHORT, work).await;
+        let stats = self.stats.get_or_run(epoch, SHORT, work).await;
         stats.map_err(|error| explain(&error))
     }
 
-    async fn clear_searches(&self) -> u64 {
-        self.searcher.clear_cache().await.unwrap_or_else(|error| {
+    /// A page of a list as it is now, as [`Store::list`] says.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn list(
+        &self,
+        store: &Store,
+        filter: &Filter,
+        after: Option<&Cursor>,
+        limit: NonZeroU32,
+    ) -> Result<Page, StoreError> {
+        let epoch = store.epoch().await?;
+        let asked = (filter, after.map(Cursor::as_str), limit);
+        let key = serde_json::to_string(&asked).map_err(|_| StoreError::Cursor)?;
+        let kept = self.lists.get_if(&key, |kept| kept.0 == epoch).await;
+        if let Some(kept) = kept {
+            return Ok(kept.1.clone());
+        }
+        let page = store.list(filter, after, limit).await?;
+        let kept = Arc::new((epoch, page.clone()));
+        self.lists.insert(key, MEDIUM, kept).await;
+        Ok(page)
+    }
+
+    async fn clear_medium(&self) -> u64 {
+        let searches = self.searcher.clear_cache().await.unwrap_or_else(|error| {
             tracing::warn!(%error, "kept results of searches were not forgotten");
             0
-        })
+        });
+        searches + self.lists.clear().await
+    }
+}
+
+/// Two caches as one.
+fn both(one: CacheStats, other: CacheStats) -> CacheStats {
+    CacheStats {
+        entries: one.entries + other.entries,
+        bytes: one.bytes + other.bytes,
+        hits: one.hits + other.hits,
+        misses: one.misses + other.misses,
     }
 }
 
@@ -92,12 +131,12 @@ impl operations::Caches for Caches {
     type Report = CachesReport;
     const SUMMARY: &'static str = "Forgets what is cached, so that the next call looks again. What is \
         remembered in the store is not touched. `scope` limits it to one tier: short (statistics), \
-        medium (results of searches), long (vectors of what was searched for).";
+        medium (results of searches, lists), long (vectors of what was searched for).";
 
     fn report(&self) -> CachesReport {
         CachesReport {
             short: self.stats.stats().into(),
-            medium: self.searcher.cache_stats().into(),
+            medium: both(self.searcher.cache_stats(), self.lists.stats()).into(),
             long: self.embedder.cache_stats().into(),
         }
     }
@@ -106,11 +145,11 @@ impl operations::Caches for Caches {
         match scope {
             Scope::All => {
                 self.stats.clear().await
-                    + self.clear_searches().await
+                    + self.clear_medium().await
                     + self.embedder.clear_cache().await
             }
             Scope::Short => self.stats.clear().await,
-            Scope::Medium => self.clear_searches().await,
+            Scope::Medium => self.clear_medium().await,
             Scope::Long => self.embedder.clear_cache().await,
         }
     }

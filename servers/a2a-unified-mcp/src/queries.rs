@@ -30,7 +30,7 @@ pub(crate) async fn back_up(file: &Path, to: &Path, config: &Config) -> anyhow::
 /// Puts a backup in the place of the file.
 pub(crate) async fn restore(file: &Path, from: &Path, config: &Config) -> anyhow::Result<ExitCode> {
     let restored = Store::restore(file, from, &config.store).await;
-    let aside = restored.with_context(|| format!("nothing changed in {}", file.display()))?;
+    let aside = restored.with_context(|| format!("{} is not restored", file.display()))?;
     let kept = aside.map_or_else(String::new, |aside| {
         format!("what was there is {} now\n", aside.display())
     });

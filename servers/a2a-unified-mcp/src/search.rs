@@ -27,7 +27,7 @@ use crate::store::{self, Filter, LookedUp, PART, Ranked, Store};
 use crate::vectors::Semantic;
 use crate::words::stem_of;
 
-use self::kept::{Found, Kept};
+use self::kept::{Found, Kept, Shown};
 use self::meaning::{Failed, Meaning, Near};
 use self::ranking::{Ranking, best, present, shares};
 use self::text::Text;
@@ -85,14 +85,27 @@ impl Searcher {
         let (mode, why) = self.possible(request.mode);
         let key = self.key(request, mode);
         let shown = self.kept.in_memory(&key).await;
-        let true_at = |moment| shown.as_ref().and_then(|shown| shown.at(moment));
-        if let Some(hits) = self.store.known_moment().and_then(true_at) {
+        if let Some(shown) = &shown
+            && let Some(hits) = self.store.known_moment().and_then(|now| shown.at(now))
+        {
             return Ok(Hits::kept(hits, mode, why));
         }
+        // Boxed, so that what is kept is answered without moving what a search needs.
+        Box::pin(self.search_anew(request, (mode, why), (key, shown), most)).await
+    }
+
+    /// Ranks, unless the store says that what is kept is true.
+    async fn search_anew(
+        &self,
+        request: &Request,
+        (mode, why): (Mode, Option<String>),
+        (key, shown): (String, Option<Arc<Shown>>),
+        most: usize,
+    ) -> Result<Hits, SearchError> {
         // Before anything is ranked: what is written meanwhile makes the ranking stale.
         let begun = self.begin(request, mode, &key, most).await?;
         let moment = begun.looked.moment;
-        if let Some(hits) = true_at(moment) {
+        if let Some(hits) = shown.and_then(|shown| shown.at(moment)) {
             return Ok(Hits::kept(hits, mode, why));
         }
         if let Some(hits) = self.in_file(&key, &begun.looked).await? {

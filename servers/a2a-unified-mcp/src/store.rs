@@ -52,9 +52,10 @@ pub use self::embedding::{
 pub use self::error::StoreError;
 pub(crate) use self::foreign::{Adoptable, Foreign};
 pub use self::list::{Cursor, Filter, Page};
+pub use self::moments::Epoch;
 pub(crate) use self::moments::Moment;
 pub use self::names::{Names, Part};
-pub use self::read::{ChangeToken, Changes, Group, Stats};
+pub use self::read::{ChangeToken, Changes, Group, Recalled, Stats};
 pub(crate) use self::results::LookedUp;
 pub use self::schema::Migration;
 pub(crate) use self::search::{Ask, Found, PART, Ranked};
@@ -189,6 +190,16 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<Option<Entry>>, StoreError> {
         read::entries(&self.readers, identities, now).await
+    }
+
+    /// What there is of each name, all of one moment. Once values are more than `room` bytes together,
+    /// the rest is not read.
+    pub async fn recall_all(
+        &self,
+        identities: &[Identity],
+        room: usize,
+    ) -> Result<Vec<Recalled>, StoreError> {
+        read::recall(&self.readers, identities, room, Timestamp::now()).await
     }
 
     /// Where there are entries of that key, at most `most`, whatever they belong to.

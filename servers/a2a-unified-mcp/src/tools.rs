@@ -120,9 +120,12 @@ pub(crate) fn catalog(parts: Parts, policy: Arc<str>) -> Catalog {
         .with(KnowledgeStats {
             store: shared(),
             embedder,
+            caches: caches.clone(),
+        })
+        .with(ListMemories {
+            store: shared(),
             caches,
         })
-        .with(ListMemories { store: shared() })
         .with(MemoryHistory { store: shared() })
         .with(Recall { store: shared() })
         .with(Remember { store: shared() })
@@ -154,18 +157,20 @@ pub(crate) fn explain(error: &StoreError) -> ToolError {
         StoreError::Cursor => ToolError::invalid("cursor", text),
         StoreError::Busy => ToolError::new(Code::Unavailable, text).with_retry_after(BUSY_RETRY),
         StoreError::Full => ToolError::new(Code::Unavailable, text)
-            .with_hint("nothing was changed; make room on the disk, then call again"),
+            .with_hint("this write changed nothing; make room on the disk, then call again"),
         StoreError::ReadOnly => ToolError::new(Code::Unavailable, text).with_hint(
-            "nothing was changed; the operator must let the server write its data directory, and \
+            "this write changed nothing; the operator must let the server write its data directory, and \
              start it again",
         ),
-        StoreError::Closed => ToolError::new(Code::Unavailable, text),
+        StoreError::Closed | StoreError::Overtaken { .. } => {
+            ToolError::new(Code::Unavailable, text)
+        }
         StoreError::Damaged { .. } => ToolError::new(Code::Unavailable, text).with_hint(
             "the operator can look it over with `a2a-unified-mcp doctor`; `doctor --repair` mends \
              the full-text index, `restore` puts a backup in its place",
         ),
         StoreError::Unusable { .. } => ToolError::new(Code::Unavailable, text).with_hint(
-            "nothing was changed; the operator must look after the disk, permissions, quotas and \
+            "this write changed nothing; the operator must look after the disk, permissions, quotas and \
              limits on the size of files",
         ),
         StoreError::Newer { .. } | StoreError::Foreign { .. } => {

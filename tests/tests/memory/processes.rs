@@ -102,3 +102,36 @@ fn a_file_that_cannot_be_used_is_refused_and_left_alone() {
     assert!(!errors.contains("panic"), "{errors}");
     assert_eq!(before.len(), 324);
 }
+
+#[test]
+fn what_is_cached_is_true_whichever_process_writes() {
+    let mut first = Setup::memory().stdio(Era::Modern);
+    let directory = first.stage.path("home/memory");
+    let mut second = Setup::memory_at(&directory).stdio(Era::Modern);
+    let hits = |server: &mut mcp_tests::Stdio| {
+        let stats = server.succeed("knowledge_stats", json!({}));
+        stats["caches"]["medium"]["hits"].as_u64().unwrap()
+    };
+    for n in 1..=20 {
+        let written = json!({ "key": format!("k{n}"), "value": "apple" });
+        second.succeed("remember", written);
+        let before = hits(&mut first);
+        for _ in 0..2 {
+            let list = first.succeed("list_memories", json!({ "limit": 5 }));
+            assert_eq!(list["total"], n, "{list}");
+            assert_eq!(list["entries"][0]["key"], format!("k{n}"));
+        }
+        assert_eq!(hits(&mut first), before + 1);
+        let asked = json!({ "query": "apple", "mode": "text", "limit": 200 });
+        let found = first.succeed("search_knowledge", asked.clone());
+        assert_eq!(
+            (&found["count"], &found["cached"]),
+            (&json!(n), &json!(false))
+        );
+        let again = first.succeed("search_knowledge", asked);
+        assert_eq!(
+            (&again["count"], &again["cached"]),
+            (&json!(n), &json!(true))
+        );
+    }
+}

@@ -67,7 +67,7 @@ fn assert_no_room(server: &mut Stdio, words: &str) {
             "{tool}: {error}"
         );
         let hint = error["hint"].as_str().unwrap_or_default();
-        assert!(hint.contains("nothing was changed"), "{tool}: {error}");
+        assert!(hint.contains("changed nothing"), "{tool}: {error}");
     }
     let none = server.refused("recall", json!({ "key": "small" }));
     assert_eq!(none["code"], "not_found");

@@ -141,6 +141,21 @@ pub struct Entry {
     pub expires_at: Option<Timestamp>,
 }
 
+impl Entry {
+    /// About as much memory as it takes, in bytes.
+    pub(crate) fn weight(&self) -> usize {
+        let Identity {
+            source,
+            category,
+            key,
+        } = &self.identity;
+        let names = source.as_str().len() + category.as_str().len() + key.as_str().len();
+        let tags: usize = self.tags.iter().map(|tag| 48 + tag.as_str().len()).sum();
+        let metadata = serde_json::to_vec(&self.metadata).map_or(0, |text| text.len());
+        size_of::<Self>() + names + self.value.as_str().len() + tags + metadata
+    }
+}
+
 /// What an entry said from one write to the next.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Version {

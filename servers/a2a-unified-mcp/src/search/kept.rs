@@ -79,15 +79,10 @@ impl Shown {
     /// Memory that it takes, in bytes.
     fn weight(&self) -> usize {
         let words: usize = self.found.stems.iter().map(|stem| stem.len() + 48).sum();
+        let weight = |hit: &Hit| size_of::<Hit>() + hit.entry.weight() + hit.snippet.len();
         let hits: usize = self.hits.iter().map(weight).sum();
         size_of::<Self>() + self.found.best.len() * size_of::<(i64, f64)>() + words + hits
     }
-}
-
-/// About as much memory as a hit takes, in bytes.
-fn weight(hit: &Hit) -> usize {
-    let entry = serde_json::to_vec(&hit.entry).map_or(0, |entry| entry.len());
-    size_of::<Hit>() + entry + hit.snippet.len()
 }
 
 impl Kept {

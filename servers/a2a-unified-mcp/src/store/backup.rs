@@ -55,8 +55,11 @@ pub(super) async fn restore(
     let was_there = file::is_there(&aside);
     if let Err(error) = file::put_in_place(&partial.0, path) {
         // A server made a file in between: it stays, and what was there keeps the name it has now.
-        tracing::error!(kept = %aside.display(), "another process made the file anew");
-        return Err(error);
+        return Err(if was_there {
+            StoreError::Overtaken { aside }
+        } else {
+            error
+        });
     }
     Ok(was_there.then_some(aside))
 }

@@ -60,6 +60,15 @@ pub enum StoreError {
         /// Why.
         reason: String,
     },
+    /// While a backup was put in the place of the file, another process made it anew.
+    #[error(
+        "another process made the file anew; what was there is `{}` now: end the servers, then restore again",
+        aside.display()
+    )]
+    Overtaken {
+        /// What the file that was there is called now.
+        aside: PathBuf,
+    },
     /// The operating system refused.
     #[error("cannot {action} `{}`", path.display())]
     Io {
@@ -178,6 +187,7 @@ impl StoreError {
             | Self::Newer { .. }
             | Self::Foreign { .. }
             | Self::Unusable { .. }
+            | Self::Overtaken { .. }
             | Self::Io { .. } => false,
         }
     }

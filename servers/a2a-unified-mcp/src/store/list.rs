@@ -45,6 +45,14 @@ pub struct Page {
     pub total: u64,
 }
 
+impl Page {
+    /// About as much memory as it takes, in bytes.
+    pub(crate) fn weight(&self) -> usize {
+        let entries = self.entries.iter().map(Entry::weight);
+        size_of::<Self>() + entries.sum::<usize>()
+    }
+}
+
 /// A place in the list of one filter. Entries that stay while pages are read are met exactly once,
 /// whatever else comes and goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +103,11 @@ impl Filter {
         // it says enough.
         query.push("k.id NOT IN (SELECT id FROM knowledge WHERE expires_at <= ");
         query.push_bind(now.as_millis()).push(")");
+        self.push_conditions(query);
+    }
+
+    /// Pushes the condition on `knowledge AS k` without that of time, each part with an AND before it.
+    fn push_conditions(&self, query: &mut QueryBuilder<Sqlite>) {
         if let Some(source) = &self.source {
             query.push(" AND k.source = ");
             query.push_bind(source.to_string());
@@ -176,8 +189,16 @@ async fn count(
     filter: &Filter,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
-    let mut query = QueryBuilder::new("SELECT count(*) FROM knowledge AS k WHERE ");
-    filter.push_to(&mut query, now);
+    // Few are past their time: those are counted by themselves, and all others without a look at it.
+    let mut query = QueryBuilder::new("SELECT (SELECT count(*) FROM knowledge AS k");
+    if *filter != Filter::default() {
+        query.push(" WHERE TRUE");
+        filter.push_conditions(&mut query);
+    }
+    query.push(") - (SELECT count(*) FROM knowledge AS k WHERE k.expires_at <= ");
+    query.push_bind(now.as_millis());
+    filter.push_conditions(&mut query);
+    query.push(")");
     let count: i64 = query.build_query_scalar().fetch_one(connection).await?;
     Ok(u64::try_from(count).unwrap_or(0))
 }

@@ -14,6 +14,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::file;
+use crate::knowledge::Timestamp;
 
 /// How far the file had come, as far as it matters to what is kept of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,9 +27,32 @@ pub(crate) struct Moment {
     pub(crate) model: i64,
 }
 
+/// A time in which nothing comes, changes or goes: after a change of an entry, and until the next entry
+/// passes its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Epoch {
+    pub(super) since: i64,
+    pub(super) until: Option<Timestamp>,
+}
+
+impl Epoch {
+    /// Whether it still lasts, if nothing was written.
+    fn lasts(self) -> bool {
+        self.until.is_none_or(|until| Timestamp::now() < until)
+    }
+}
+
 /// The first copy of the header of the wal-index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark([u8; 48]);
+
+/// What was read after a mark.
+#[derive(Debug, Clone, Copy)]
+struct Newest {
+    mark: Mark,
+    moment: Moment,
+    epoch: Epoch,
+}
 
 /// The newest moment that was read.
 #[derive(Debug)]
@@ -37,7 +61,7 @@ pub(super) struct Moments {
     /// Open until the process ends: closing any descriptor of a file lets go all locks that the process
     /// has on it (fcntl(2), "Advisory record locking"), those of SQLite too.
     file: OnceLock<ManuallyDrop<File>>,
-    newest: Mutex<Option<(Mark, Moment)>>,
+    newest: Mutex<Option<Newest>>,
 }
 
 impl Moments {
@@ -66,19 +90,31 @@ impl Moments {
 
     /// The moment, when nothing was committed since it was read.
     pub(super) fn known(&self) -> Option<Moment> {
+        Some(self.unchanged()?.moment)
+    }
+
+    /// The epoch, when nothing was committed since it was read and it still lasts.
+    pub(super) fn lasting(&self) -> Option<Epoch> {
+        let epoch = self.unchanged()?.epoch;
+        epoch.lasts().then_some(epoch)
+    }
+
+    /// Takes note of what was read after `mark`; entries pass their time at `until` and not before.
+    pub(super) fn learn(&self, mark: Option<Mark>, moment: Moment, until: Option<Timestamp>) {
+        let since = moment.entries;
+        *self.newest() = mark.map(|mark| Newest {
+            mark,
+            moment,
+            epoch: Epoch { since, until },
+        });
+    }
+
+    fn unchanged(&self) -> Option<Newest> {
         let mark = self.mark()?;
-        let (read, moment) = (*self.newest())?;
-        (read == mark).then_some(moment)
+        self.newest().filter(|newest| newest.mark == mark)
     }
 
-    /// Takes note of a moment that was read after `mark`.
-    pub(super) fn learn(&self, mark: Option<Mark>, moment: Moment) {
-        if let Some(mark) = mark {
-            *self.newest() = Some((mark, moment));
-        }
-    }
-
-    fn newest(&self) -> MutexGuard<'_, Option<(Mark, Moment)>> {
+    fn newest(&self) -> MutexGuard<'_, Option<Newest>> {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

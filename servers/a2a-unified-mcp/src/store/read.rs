@@ -1,10 +1,9 @@
 //! Reading without a list: entries by name, their history, what changed, how much there is.
 
-use std::collections::HashMap;
 use std::num::NonZeroU32;
 
 use serde::Serialize;
-use sqlx::QueryBuilder;
+use sqlx::{QueryBuilder, Row};
 
 use super::StoreError;
 use super::moments::Moment;
@@ -65,33 +64,71 @@ pub struct Group {
     pub entries: u64,
 }
 
+/// What there is of a name.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Recalled {
+    /// Nothing.
+    Missing,
+    /// An entry that there was no room for.
+    NoRoom,
+    /// The entry.
+    Entry(Entry),
+}
+
+impl Recalled {
+    fn entry(self) -> Option<Entry> {
+        match self {
+            Self::Entry(entry) => Some(entry),
+            Self::Missing | Self::NoRoom => None,
+        }
+    }
+}
+
+/// What there is of each name, in one snapshot. Once values are more than `room` bytes together, the
+/// rest is not read.
+pub(super) async fn recall(
+    pool: &Readers,
+    identities: &[Identity],
+    room: usize,
+    now: Timestamp,
+) -> Result<Vec<Recalled>, StoreError> {
+    let mut query = QueryBuilder::new("SELECT n.place, ");
+    query.push(COLUMNS);
+    query.push(
+        " FROM (SELECT n.key AS place, k.id, \
+        sum(octet_length(k.value)) OVER (ORDER BY n.key) AS bytes FROM json_each(",
+    );
+    query.push_bind(json(&identities)?);
+    query.push(
+        ") AS n CROSS JOIN knowledge AS k ON k.source = n.value ->> 'source' \
+        AND k.category = n.value ->> 'category' AND k.key = n.value ->> 'key' \
+        WHERE k.expires_at IS NULL OR k.expires_at > ",
+    );
+    query.push_bind(now.as_millis());
+    query.push(") AS n LEFT JOIN knowledge AS k ON k.id = n.id AND n.bytes <= ");
+    query.push_bind(i64::try_from(room).unwrap_or(i64::MAX));
+    let mut recalled = vec![Recalled::Missing; identities.len()];
+    for row in query.build().fetch_all(pool).await? {
+        let place = usize::try_from(row.try_get::<i64, _>("place")?).unwrap_or(usize::MAX);
+        let found = match row.try_get::<Option<i64>, _>("id")? {
+            Some(_) => Recalled::Entry(row::entry(&row)?),
+            None => Recalled::NoRoom,
+        };
+        if let Some(place) = recalled.get_mut(place) {
+            *place = found;
+        }
+    }
+    Ok(recalled)
+}
+
 /// Each entry that there is, in one snapshot; `None` where there is none.
 pub(super) async fn entries(
     pool: &Readers,
     identities: &[Identity],
     now: Timestamp,
 ) -> Result<Vec<Option<Entry>>, StoreError> {
-    let names = json(&identities)?;
-    let mut query = QueryBuilder::new("SELECT ");
-    query
-        .push(COLUMNS)
-        .push(" FROM (SELECT DISTINCT value FROM json_each(");
-    query.push_bind(names);
-    query.push(
-        ")) AS n CROSS JOIN knowledge AS k ON k.source = n.value ->> 'source' \
-        AND k.category = n.value ->> 'category' AND k.key = n.value ->> 'key' \
-        WHERE k.expires_at IS NULL OR k.expires_at > ",
-    );
-    query.push_bind(now.as_millis());
-    let mut found = HashMap::new();
-    for row in query.build().fetch_all(pool).await? {
-        let entry = row::entry(&row)?;
-        found.insert(entry.identity.clone(), entry);
-    }
-    Ok(identities
-        .iter()
-        .map(|identity| found.get(identity).cloned())
-        .collect())
+    let recalled = recall(pool, identities, usize::MAX, now).await?;
+    Ok(recalled.into_iter().map(Recalled::entry).collect())
 }
 
 /// Where there are entries of that key, whatever they belong to.
@@ -189,7 +226,7 @@ pub(super) async fn changes(
         return Ok(Changes::Lost(ChangeToken(last)));
     }
     let reached = match rows.last() {
-        Some(row) => sqlx::Row::try_get(row, "seq")?,
+        Some(row) => row.try_get("seq")?,
         None => since.0,
     };
     let changes: Result<_, _> = rows.iter().map(row::change).collect();

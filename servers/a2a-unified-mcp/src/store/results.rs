@@ -3,7 +3,7 @@
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
-use super::moments::Moment;
+use super::moments::{Epoch, Moment};
 use super::search::{Ask, Found};
 use super::writer::{Applying, Job, Waiting};
 use super::{Store, StoreError};
@@ -19,6 +19,8 @@ pub(crate) struct LookedUp {
     pub(crate) moment: Moment,
     /// The results that are kept under a key.
     pub(crate) kept: Option<String>,
+    /// When the next entry passes its time.
+    pub(crate) until: Option<Timestamp>,
     /// How many entries each expression finds, those past their time among them.
     pub(crate) counts: Vec<u64>,
 }
@@ -37,6 +39,18 @@ impl Store {
         self.moments.known()
     }
 
+    /// The time in which everything is as it is now.
+    pub async fn epoch(&self) -> Result<Epoch, StoreError> {
+        if let Some(epoch) = self.moments.lasting() {
+            return Ok(epoch);
+        }
+        let looked = self.look_up(None, &[]).await?;
+        Ok(Epoch {
+            since: looked.moment.entries,
+            until: looked.until,
+        })
+    }
+
     /// What moment it is, the results that are kept under a key, and how many entries each expression
     /// finds.
     pub(crate) async fn look_up(
@@ -48,7 +62,7 @@ impl Store {
         let mut query = look_query(key, expressions);
         let row = query.build().fetch_one(&self.readers).await?;
         let looked = looked(&row)?;
-        self.moments.learn(mark, looked.moment);
+        self.moments.learn(mark, looked.moment, looked.until);
         Ok(looked)
     }
 
@@ -75,7 +89,7 @@ impl Store {
         query.push(" AS found");
         let row = query.build().fetch_one(&self.readers).await?;
         let looked = looked(&row)?;
-        self.moments.learn(mark, looked.moment);
+        self.moments.learn(mark, looked.moment, looked.until);
         Ok((looked, Found::all(row.try_get("found")?)?))
     }
 
@@ -99,8 +113,10 @@ fn look_query(key: Option<&str>, expressions: &[String]) -> QueryBuilder<Sqlite>
         "SELECT coalesce((SELECT max(seq) FROM knowledge_change), 0) AS entries,
         coalesce((SELECT max(seq) FROM embedding_change), 0) AS vectors,
         coalesce((SELECT max(id) FROM embedding_model), 0) AS model,
-        (SELECT results FROM search_cache WHERE query = ",
+        (SELECT min(expires_at) FROM knowledge WHERE expires_at > ",
     );
+    query.push_bind(Timestamp::now().as_millis());
+    query.push(") AS until, (SELECT results FROM search_cache WHERE query = ");
     query.push_bind(key.map(str::to_owned));
     query.push(
         ") AS kept, (SELECT json_group_array(
@@ -121,6 +137,9 @@ fn looked(row: &SqliteRow) -> Result<LookedUp, StoreError> {
             vectors: row.try_get("vectors")?,
             model: row.try_get("model")?,
         },
+        until: row
+            .try_get::<Option<i64>, _>("until")?
+            .map(Timestamp::from_millis),
         kept: row.try_get("kept")?,
         counts,
     })

@@ -18,6 +18,8 @@ use crate::knowledge::{Draft, Timestamp};
 const SLOW: Duration = Duration::from_millis(2);
 /// No transaction counts as longer: it waited for another process.
 const LONGEST: Duration = Duration::from_millis(8);
+/// Values of one transaction together, unless there is only one. Each MiB may take the index a second.
+const GROUP_BYTES: usize = 1 << 20;
 /// How long nothing must come before what can wait is written. Every commit has all readers, in every
 /// process, read again what they had in memory.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -149,7 +151,7 @@ impl Writer {
                         continue;
                     }
                     self.gather(&mut group).await;
-                    self.write(std::mem::take(&mut group)).await;
+                    self.write_in_turn(std::mem::take(&mut group)).await;
                 }
                 () = tokio::time::sleep(PAUSE), if !group.is_empty() => {
                     self.write(std::mem::take(&mut group)).await;
@@ -176,6 +178,21 @@ impl Writer {
         };
         // What has come when the time is over stays in the group.
         drop(tokio::time::timeout(took.min(LONGEST) / 2, all).await);
+    }
+
+    /// As many together as keep the file from others for a moment only, always one.
+    async fn write_in_turn(&mut self, mut group: Vec<Box<dyn Waiting>>) {
+        while !group.is_empty() {
+            let mut bytes = 0;
+            let fits = |job: &&Box<dyn Waiting>| {
+                bytes += job.draft().map_or(0, |draft| draft.value.as_str().len());
+                bytes <= GROUP_BYTES
+            };
+            let together = group.iter().take_while(fits).count().max(1);
+            let rest = group.split_off(together);
+            self.write(group).await;
+            group = rest;
+        }
     }
 
     /// Together if that works. A failure that is not one job's own strikes all of a transaction, so

@@ -197,9 +197,8 @@ async fn results_of_searches_are_kept_when_nothing_else_comes() {
     assert_eq!(kept().await.as_deref(), Some("[]"), "with the next write");
 }
 
-#[tokio::test]
-async fn writes_together_wait_for_the_disk_together() {
-    let store = stage().await;
+/// How many commits the writes took.
+async fn commits(store: &Stage, drafts: Vec<Draft>) -> usize {
     let mut watch = connection::open_to_read(&store.path, store.config.patience)
         .await
         .unwrap();
@@ -209,25 +208,59 @@ async fn writes_together_wait_for_the_disk_together() {
             .await
             .unwrap()
     };
-    let before = version().await;
-    let puts = store.put_each((0..500).map(|n| draft(&n.to_string(), "x")).collect());
-    let mut versions = vec![before];
+    let mut versions = vec![version().await];
     let watching = async {
         loop {
             versions.push(version().await);
         }
     };
     tokio::select! {
-        written = puts => assert!(written.iter().all(Result::is_ok)),
+        written = store.put_each(drafts) => assert!(written.iter().all(Result::is_ok)),
         () = watching => unreachable!(),
     }
     versions.push(version().await);
     versions.dedup();
-    assert!(
-        (2..=20).contains(&versions.len()),
-        "{} commits",
-        versions.len() - 1
-    );
+    versions.len() - 1
+}
+
+#[tokio::test]
+async fn writes_together_wait_for_the_disk_together() {
+    let store = stage().await;
+    let drafts = (0..500).map(|n| draft(&n.to_string(), "x")).collect();
+    let commits = commits(&store, drafts).await;
+    assert!((1..20).contains(&commits), "{commits} commits");
+}
+
+/// A file is not kept from other processes for as long as many large writes take.
+#[tokio::test]
+async fn large_writes_take_turns() {
+    let store = stage().await;
+    let large = "word ".repeat(100_000);
+    let drafts = (0..8).map(|n| draft(&n.to_string(), &large)).collect();
+    let commits = commits(&store, drafts).await;
+    assert!((4..=8).contains(&commits), "{commits} commits");
+}
+
+#[tokio::test]
+async fn no_more_is_recalled_than_there_is_room_for() {
+    let store = stage().await;
+    for key in ["a", "b", "c"] {
+        store.put(draft(key, &"é".repeat(500))).await.unwrap();
+    }
+    let names = ["c", "missing", "a", "c", "b"].map(identity);
+    let told = async |room| {
+        let recalled = store.recall_all(&names, room).await.unwrap();
+        let told = recalled.iter().map(|recalled| match recalled {
+            Recalled::Missing => '-',
+            Recalled::NoRoom => '.',
+            Recalled::Entry(entry) => entry.identity.key.as_str().chars().next().unwrap(),
+        });
+        told.collect::<String>()
+    };
+    assert_eq!(told(usize::MAX).await, "c-acb");
+    assert_eq!(told(3000).await, "c-ac.");
+    assert_eq!(told(2999).await, "c-a..");
+    assert_eq!(told(0).await, ".-...");
 }
 
 #[tokio::test]

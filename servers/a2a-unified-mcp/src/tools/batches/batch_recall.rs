@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ItemError;
 use crate::knowledge::{Category, Entry, Identity, Key, Source};
-use crate::store::Store;
+use crate::store::{Recalled, Store};
 use crate::tools::entries::{recall, refused};
 use crate::tools::object;
 
@@ -106,12 +106,13 @@ impl Tool for BatchRecall {
     }
 
     async fn run(&self, identities: Vec<Identity>, call: &Call) -> Result<Reply, ToolError> {
-        let entries = self.store.get_all(&identities).await.map_err(refused)?;
         let mut left = call.reply_budget;
+        let recalled = self.store.recall_all(&identities, left).await;
+        let recalled = recalled.map_err(refused)?;
         let results: Vec<Outcome> = identities
             .into_iter()
-            .zip(entries)
-            .map(|(identity, entry)| outcome(identity, entry, &mut left))
+            .zip(recalled)
+            .map(|(identity, recalled)| outcome(identity, recalled, &mut left))
             .collect();
         let found = results.iter().filter(|outcome| outcome.found).count();
         Ok(Reply {
@@ -122,17 +123,22 @@ impl Tool for BatchRecall {
     }
 }
 
-fn outcome(identity: Identity, entry: Option<Entry>, left: &mut usize) -> Outcome {
-    let found = entry.is_some();
-    let cost = entry.as_ref().map_or(0, fit::cost_of_part);
-    let entry = entry.filter(|_| cost <= *left);
+fn outcome(identity: Identity, recalled: Recalled, left: &mut usize) -> Outcome {
+    let found = recalled != Recalled::Missing;
+    let entry = match recalled {
+        Recalled::Entry(entry) => Some(entry),
+        Recalled::Missing | Recalled::NoRoom => None,
+    };
+    let entry = entry.filter(|entry| {
+        let cost = fit::cost_of_part(entry);
+        let fits = cost <= *left;
+        *left -= if fits { cost } else { 0 };
+        fits
+    });
     let failure = (found && entry.is_none()).then(|| {
         let text = "the reply has no room left for this entry; recall it by itself";
         ItemError::from(&ToolError::new(Code::TooLarge, text))
     });
-    if entry.is_some() {
-        *left -= cost;
-    }
     Outcome {
         identity,
         found,

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::refused;
+use crate::caches::Caches;
 use crate::knowledge::{Category, Entry, Metadata, Source, Tags, Timestamp};
 use crate::store::{Cursor, Filter, Store};
 
@@ -18,6 +19,8 @@ use crate::store::{Cursor, Filter, Store};
 pub struct ListMemories {
     /// Where entries are kept.
     pub store: Arc<Store>,
+    /// The pages that are remembered.
+    pub caches: Caches,
 }
 
 /// Which entries.
@@ -113,8 +116,9 @@ impl Tool for ListMemories {
             after,
             limit,
         } = plan;
-        let page = self.store.list(&filter, after.as_ref(), limit).await;
-        let mut page = page.map_err(refused)?;
+        let pages = &self.caches;
+        let page = pages.list(&self.store, &filter, after.as_ref(), limit);
+        let mut page = page.await.map_err(refused)?;
         if shorten(&mut page.entries, call.reply_budget) {
             let last = page.entries.last();
             let next = last.map(|last| Cursor::behind(last, &filter)).transpose();

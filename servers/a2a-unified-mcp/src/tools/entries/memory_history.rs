@@ -13,6 +13,9 @@ use super::{missing, refused};
 use crate::knowledge::{Category, Identity, Key, Revision, Source, Version};
 use crate::store::Store;
 
+/// Versions that are read at once.
+const PART: NonZeroU32 = NonZeroU32::MIN.saturating_add(15);
+
 /// What an entry said before.
 #[derive(Debug)]
 pub struct MemoryHistory {
@@ -80,37 +83,50 @@ impl Tool for MemoryHistory {
 
     async fn run(&self, args: Args, call: &Call) -> Result<Reply, ToolError> {
         let identity = Identity {
-            source: args.source,
-            category: args.category,
-            key: args.key,
+            source: args.source.clone(),
+            category: args.category.clone(),
+            key: args.key.clone(),
         };
-        // One more than asked for shows whether there are more.
-        let most = u32::try_from(args.limit.get() + 1)
-            .ok()
-            .and_then(NonZeroU32::new);
-        let most = most.unwrap_or(NonZeroU32::MIN);
-        let versions = self.store.history(&identity, args.before, most).await;
-        let versions = versions.map_err(refused)?;
+        let told = self.versions(&identity, &args, call.reply_budget).await?;
+        let (versions, more) = told;
         if versions.is_empty() && args.before.is_none() {
             return Err(missing(&self.store, &identity).await);
         }
-        let found = versions.len();
-        let mut spent = 0_usize;
-        let kept: Vec<Version> = versions
-            .into_iter()
-            .take(args.limit.as_usize())
-            .enumerate()
-            .take_while(|(at, version)| {
-                spent = spent.saturating_add(fit::cost_of_part(version));
-                *at == 0 || spent <= call.reply_budget
-            })
-            .map(|(_, version)| version)
-            .collect();
         Ok(Reply {
             identity,
-            count: kept.len(),
-            more: kept.len() < found,
-            versions: kept,
+            count: versions.len(),
+            more,
+            versions,
         })
+    }
+}
+
+impl MemoryHistory {
+    /// The newest versions, at least one, for which there is room, and whether there are more. They are
+    /// read in parts, so that what there is no room for takes no memory.
+    async fn versions(
+        &self,
+        identity: &Identity,
+        args: &Args,
+        room: usize,
+    ) -> Result<(Vec<Version>, bool), ToolError> {
+        let most = args.limit.as_usize();
+        let (mut told, mut spent) = (Vec::new(), 0_usize);
+        let mut before = args.before;
+        loop {
+            let part = self.store.history(identity, before, PART).await;
+            let part = part.map_err(refused)?;
+            let Some(last) = part.last() else {
+                return Ok((told, false));
+            };
+            before = Some(last.revision);
+            for version in part {
+                spent = spent.saturating_add(fit::cost_of_part(&version));
+                if told.len() == most || (!told.is_empty() && spent > room) {
+                    return Ok((told, true));
+                }
+                told.push(version);
+            }
+        }
     }
 }
