@@ -73,10 +73,14 @@ impl Caches {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub async fn stats(&self, store: &Store) -> Result<Arc<Stats>, ToolError> {
-        let epoch = store.epoch().await.map_err(|error| explain(&error))?;
+    pub async fn stats(&self) -> Result<Arc<Stats>, ToolError> {
+        let epoch = self
+            .store()
+            .epoch()
+            .await
+            .map_err(|error| explain(&error))?;
         let work = async {
-            let stats = store.stats().await;
+            let stats = self.store().stats().await;
             stats.map(Arc::new).map_err(Arc::<StoreError>::new)
         };
         let stats = self.stats.get_or_run(epoch, SHORT, work).await;
@@ -89,22 +93,25 @@ impl Caches {
     /// As there.
     pub async fn list(
         &self,
-        store: &Store,
         filter: &Filter,
         after: Option<&Cursor>,
         limit: NonZeroU32,
     ) -> Result<Page, StoreError> {
-        let epoch = store.epoch().await?;
+        let epoch = self.store().epoch().await?;
         let asked = (filter, after.map(Cursor::as_str), limit);
         let key = serde_json::to_string(&asked).map_err(|_| StoreError::Cursor)?;
         let kept = self.lists.get_if(&key, |kept| kept.0 == epoch).await;
         if let Some(kept) = kept {
             return Ok(kept.1.clone());
         }
-        let page = store.list(filter, after, limit).await?;
+        let page = self.store().list(filter, after, limit).await?;
         let kept = Arc::new((epoch, page.clone()));
         self.lists.insert(key, MEDIUM, kept).await;
         Ok(page)
+    }
+
+    fn store(&self) -> &Store {
+        self.embedder.store()
     }
 
     async fn clear_medium(&self) -> u64 {

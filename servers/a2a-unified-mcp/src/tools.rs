@@ -81,15 +81,14 @@ pub(crate) fn catalog(parts: Parts, policy: Arc<str>) -> Catalog {
         standing,
     } = parts;
     let shared = || Arc::clone(&store);
+    let caches = || caches.clone();
     Catalog::default()
         .with(BatchRecall { store: shared() })
         .with(BatchRemember { store: shared() })
         .with(BatchSearch {
             searcher: searcher.clone(),
         })
-        .with(ClearCache {
-            caches: caches.clone(),
-        })
+        .with(ClearCache { caches: caches() })
         .with(ExportKnowledge {
             store: shared(),
             exports: exports.clone(),
@@ -98,7 +97,7 @@ pub(crate) fn catalog(parts: Parts, policy: Arc<str>) -> Catalog {
         .with(ForgetWhere { store: shared() })
         .with(GetMetrics {
             recorder: recorder.clone(),
-            caches: caches.clone(),
+            caches: caches(),
         })
         .with(HealthCheck {
             checks: MemoryChecks {
@@ -108,7 +107,7 @@ pub(crate) fn catalog(parts: Parts, policy: Arc<str>) -> Catalog {
                 policy,
                 standing,
             },
-            caches: caches.clone(),
+            caches: caches(),
             recorder,
             version: IDENTITY.version,
             started,
@@ -120,12 +119,9 @@ pub(crate) fn catalog(parts: Parts, policy: Arc<str>) -> Catalog {
         .with(KnowledgeStats {
             store: shared(),
             embedder,
-            caches: caches.clone(),
+            caches: caches(),
         })
-        .with(ListMemories {
-            store: shared(),
-            caches,
-        })
+        .with(ListMemories { caches: caches() })
         .with(MemoryHistory { store: shared() })
         .with(Recall { store: shared() })
         .with(Remember { store: shared() })
@@ -162,9 +158,6 @@ pub(crate) fn explain(error: &StoreError) -> ToolError {
             "this write changed nothing; the operator must let the server write its data directory, and \
              start it again",
         ),
-        StoreError::Closed | StoreError::Overtaken { .. } => {
-            ToolError::new(Code::Unavailable, text)
-        }
         StoreError::Damaged { .. } => ToolError::new(Code::Unavailable, text).with_hint(
             "the operator can look it over with `a2a-unified-mcp doctor`; `doctor --repair` mends \
              the full-text index, `restore` puts a backup in its place",
@@ -173,9 +166,10 @@ pub(crate) fn explain(error: &StoreError) -> ToolError {
             "this write changed nothing; the operator must look after the disk, permissions, quotas and \
              limits on the size of files",
         ),
-        StoreError::Newer { .. } | StoreError::Foreign { .. } => {
-            ToolError::new(Code::Unavailable, text)
-        }
+        StoreError::Closed
+        | StoreError::Overtaken { .. }
+        | StoreError::Newer { .. }
+        | StoreError::Foreign { .. } => ToolError::new(Code::Unavailable, text),
         StoreError::Io { source, .. } => {
             ToolError::new(Code::Unavailable, format!("{text}: {source}"))
         }

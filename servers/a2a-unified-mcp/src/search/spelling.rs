@@ -6,16 +6,23 @@ use crate::words::{fold, stem_of};
 use super::SearchError;
 use super::query::Term;
 
-/// Words of the index that are compared at most for each beginning: counting each takes microseconds.
+/// Words of the index that are compared at most for each beginning.
 const COMPARED: u32 = 5_000;
+/// Words that are compared at most for a whole query: counting each takes microseconds.
+pub(super) const COMPARED_IN_ALL: u32 = 20_000;
 /// Words that are taken instead of one.
 const MEANT: usize = 3;
 /// The shortest beginning of a word that stands for the word, in characters.
 const SHORTEST_BEGINNING: usize = 3;
 
 /// What to look for instead, with how many entries have it: longer words that begin so, or else those
-/// that are the fewest edits away (Damerau 1964: a letter more, less, another, or two exchanged).
-pub(super) async fn meant(store: &Store, word: &str) -> Result<Vec<(Term, u64)>, SearchError> {
+/// that are the fewest edits away (Damerau 1964: a letter more, less, another, or two exchanged). Of
+/// `left` are taken the words that were compared.
+pub(super) async fn meant(
+    store: &Store,
+    word: &str,
+    left: &mut u32,
+) -> Result<Vec<(Term, u64)>, SearchError> {
     let folded = fold(word);
     let stem = stem_of(word);
     if stem.chars().count() < SHORTEST_BEGINNING {
@@ -28,7 +35,7 @@ pub(super) async fn meant(store: &Store, word: &str) -> Result<Vec<(Term, u64)>,
             return Ok(vec![(beginning, *count)]);
         }
     }
-    let near = near(store, &stem).await?;
+    let near = near(store, &stem, left).await?;
     Ok(near
         .into_iter()
         .filter_map(|(stem, count)| Some((Term::loose(word_of(&stem)?), count)))
@@ -36,7 +43,11 @@ pub(super) async fn meant(store: &Store, word: &str) -> Result<Vec<(Term, u64)>,
 }
 
 /// The nearest words of the index, the most frequent first.
-async fn near(store: &Store, stem: &str) -> Result<Vec<(String, u64)>, SearchError> {
+async fn near(
+    store: &Store,
+    stem: &str,
+    left: &mut u32,
+) -> Result<Vec<(String, u64)>, SearchError> {
     let letters: Vec<char> = stem.chars().collect();
     let most = match letters.len() {
         ..4 => return Ok(Vec::new()),
@@ -58,7 +69,9 @@ async fn near(store: &Store, stem: &str) -> Result<Vec<(String, u64)>, SearchErr
         let mut found = Vec::new();
         for beginning in beginnings {
             let end = format!("{beginning}{}", char::MAX);
-            for (term, count) in store.words_between(&beginning, &end, COMPARED).await? {
+            let most_compared = COMPARED.min(*left);
+            for (term, count) in store.words_between(&beginning, &end, most_compared).await? {
+                *left -= 1;
                 let compared: Vec<char> = term.chars().collect();
                 if let Some(edits) = edits(&letters, &compared, most) {
                     found.push((edits, std::cmp::Reverse(count), term));

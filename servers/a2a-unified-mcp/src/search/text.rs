@@ -28,13 +28,13 @@ impl Text {
         store: &Store,
     ) -> Result<Self, SearchError> {
         let mut terms = Vec::new();
-        let mut corrected = 0;
+        let (mut corrected, mut left) = (0, spelling::COMPARED_IN_ALL);
         for (term, count) in query.wanted.iter().zip(counts) {
             if count > 0 {
                 terms.push((term.clone(), count));
             } else if term.loose && corrected < CORRECTED {
                 corrected += 1;
-                terms.extend(spelling::meant(store, &term.words).await?);
+                terms.extend(spelling::meant(store, &term.words, &mut left).await?);
             }
         }
         // Stable, so that the order is always the same.

@@ -76,12 +76,11 @@ impl Moments {
 
     /// What changes with each commit; `None` when it cannot be told, as before the first read.
     pub(super) fn mark(&self) -> Option<Mark> {
-        let file = match self.file.get() {
-            Some(file) => file,
-            None => {
-                let opened = ManuallyDrop::new(file::open_to_look(&self.wal_index)?);
-                self.file.get_or_init(|| opened)
-            }
+        let file = if let Some(file) = self.file.get() {
+            file
+        } else {
+            let opened = ManuallyDrop::new(file::open_to_look(&self.wal_index)?);
+            self.file.get_or_init(|| opened)
         };
         let mut header = [0; 48];
         file.read_exact_at(&mut header, 0).ok()?;

@@ -183,12 +183,14 @@ impl Writer {
     /// As many together as keep the file from others for a moment only, always one.
     async fn write_in_turn(&mut self, mut group: Vec<Box<dyn Waiting>>) {
         while !group.is_empty() {
+            let weight = |draft: &Draft| draft.value.as_str().len();
             let mut bytes = 0;
-            let fits = |job: &&Box<dyn Waiting>| {
-                bytes += job.draft().map_or(0, |draft| draft.value.as_str().len());
+            let weights = group.iter().map(|job| job.draft().map_or(0, weight));
+            let fit = weights.take_while(|weight| {
+                bytes += weight;
                 bytes <= GROUP_BYTES
-            };
-            let together = group.iter().take_while(fits).count().max(1);
+            });
+            let together = fit.count().max(1);
             let rest = group.split_off(together);
             self.write(group).await;
             group = rest;

@@ -1,7 +1,6 @@
 //! Lists entries, page by page.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_toolcall::bounded::{Int, Text};
@@ -12,14 +11,12 @@ use serde::{Deserialize, Serialize};
 use super::refused;
 use crate::caches::Caches;
 use crate::knowledge::{Category, Entry, Metadata, Source, Tags, Timestamp};
-use crate::store::{Cursor, Filter, Store};
+use crate::store::{Cursor, Filter};
 
 /// Lists entries, page by page.
 #[derive(Debug)]
 pub struct ListMemories {
-    /// Where entries are kept.
-    pub store: Arc<Store>,
-    /// The pages that are remembered.
+    /// The pages, as they are or are remembered.
     pub caches: Caches,
 }
 
@@ -116,9 +113,8 @@ impl Tool for ListMemories {
             after,
             limit,
         } = plan;
-        let pages = &self.caches;
-        let page = pages.list(&self.store, &filter, after.as_ref(), limit);
-        let mut page = page.await.map_err(refused)?;
+        let page = self.caches.list(&filter, after.as_ref(), limit).await;
+        let mut page = page.map_err(refused)?;
         if shorten(&mut page.entries, call.reply_budget) {
             let last = page.entries.last();
             let next = last.map(|last| Cursor::behind(last, &filter)).transpose();

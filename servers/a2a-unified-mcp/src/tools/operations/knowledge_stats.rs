@@ -83,7 +83,7 @@ impl Tool for KnowledgeStats {
     }
 
     async fn run(&self, (): (), _: &Call) -> Result<Reply, ToolError> {
-        let stats = self.caches.stats(&self.store).await?;
+        let stats = self.caches.stats().await?;
         let mut by_category = BTreeMap::new();
         let mut by_source = BTreeMap::new();
         for group in &stats.groups {
