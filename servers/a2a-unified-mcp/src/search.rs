@@ -30,7 +30,7 @@ use crate::words::stem_of;
 use self::kept::{Found, Kept, Shown};
 use self::meaning::{Failed, Meaning, Near};
 use self::ranking::{Ranking, best, present, shares};
-use self::text::Text;
+use self::text::{Text, Worded};
 
 pub use self::config::SearchConfig;
 pub use self::query::{MAX_QUERY_BYTES, Query};
@@ -270,8 +270,9 @@ impl Searcher {
         };
         if near.best().len() < most && worded.len() < most {
             // Vectors are still being made, or there are few entries: words alone have to do.
-            worded = text.best(&self.store, &request.filter, most).await?;
+            worded = Worded::Ranked(text.best(&self.store, &request.filter, most).await?);
         }
+        let worded = (worded, most);
         fusion::fuse(&self.store, text, worded, near.as_ref(), self.weight).await
     }
 

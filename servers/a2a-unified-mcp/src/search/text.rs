@@ -19,6 +19,25 @@ pub(super) struct Text {
     required: Option<String>,
 }
 
+/// What words find without going through too many entries.
+#[derive(Debug)]
+pub(super) enum Worded {
+    /// These, best first.
+    Ranked(Vec<Ranked>),
+    /// Those of these that score best: going through common words to score them is left for when all
+    /// are known that have to be scored.
+    Among(Vec<i64>),
+}
+
+impl Worded {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Ranked(ranked) => ranked.len(),
+            Self::Among(ids) => ids.len(),
+        }
+    }
+}
+
 impl Text {
     /// Takes the words that the index has, and for the others what was probably meant. `counts` has how
     /// many entries each of them is in.
@@ -128,9 +147,9 @@ impl Text {
         store: &Store,
         filter: &Filter,
         most: usize,
-    ) -> Result<Vec<Ranked>, SearchError> {
+    ) -> Result<Worded, SearchError> {
         if self.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Worded::Ranked(Vec::new()));
         }
         let all = self.all();
         let mut ask = self.ask(&all, filter, most);
@@ -141,11 +160,9 @@ impl Text {
             ask.newest = share(DRIVEN, *rarest);
         }
         if driving == self.terms.len() {
-            return Ok(store.rank(ask).await?);
+            return Ok(Worded::Ranked(store.rank(ask).await?));
         }
-        let among = self.driven(store, ask, driving).await?;
-        let among = Some(among.as_slice());
-        Ok(store.rank(Ask { among, ..ask }).await?)
+        Ok(Worded::Among(self.driven(store, ask, driving).await?))
     }
 
     /// For the best `most` entries; `wanted` is [`Text::all`].

@@ -248,3 +248,31 @@ async fn what_fails_is_done_without_and_said() {
         (Mode::Text, Some("it is switched off"))
     );
 }
+
+#[tokio::test]
+async fn common_words_count_for_what_rare_ones_and_meaning_find() {
+    let common: Vec<(String, String)> = (0..8500)
+        .map(|n| (format!("m{n}"), format!("meeting number {n}")))
+        .collect();
+    let mut entries: Vec<(&str, &str)> = vec![
+        ("both", "zebra meeting number"),
+        ("one", "zebra meeting in the savanna"),
+        ("none", "zebra crossing the savanna"),
+        ("meant", "automobile meeting number"),
+    ];
+    entries.extend(
+        common
+            .iter()
+            .map(|(key, text)| (key.as_str(), text.as_str())),
+    );
+    let (stage, _) = with_meaning(&entries).await;
+    let hits = stage
+        .hits(&asking(Mode::Hybrid, "zebra car meeting number"))
+        .await;
+    let found = keys(&hits);
+    assert_eq!(hits.mode, Mode::Hybrid);
+    assert_eq!(found[0], "both", "{found:?}");
+    assert_eq!(found[3], "meant", "{found:?}");
+    let place = |key: &str| found.iter().position(|found| found == key).unwrap();
+    assert!(place("one") < place("none"), "{found:?}");
+}
