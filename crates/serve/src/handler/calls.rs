@@ -47,6 +47,7 @@ impl Handler {
     }
 }
 
+/// The text is the JSON of the value, which the stdio transport relies on.
 pub(super) fn succeeded(reply: Arc<Sanitized>) -> CallToolResult {
     let (structured, text) = Arc::unwrap_or_clone(reply).into_parts();
     let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
