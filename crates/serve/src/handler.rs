@@ -125,7 +125,8 @@ async fn heed<T>(
     }
 }
 
-// What is not declared is an unknown method; the SDK would answer some of it with nothing.
+// What is not declared is an unknown method; the SDK would answer some of it with nothing. It moves the
+// future of a request about ten times, so large ones are boxed.
 impl ServerHandler for Handler {
     fn get_info(&self) -> ServerConfig {
         let identity = &self.shared.identity;
@@ -157,7 +158,8 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let answer = self.answer(request, context).await.map_err(|UnknownTool| {
+        let answer = Box::pin(self.answer(request, context));
+        let answer = answer.await.map_err(|UnknownTool| {
             ErrorData::new(
                 ErrorCode::INVALID_PARAMS,
                 "unknown tool; see tools/list",
@@ -176,7 +178,7 @@ impl ServerHandler for Handler {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        self.resources(request, context).await
+        Box::pin(self.resources(request, context)).await
     }
 
     async fn list_resource_templates(
@@ -192,7 +194,8 @@ impl ServerHandler for Handler {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        self.read(request, context).await.map(Into::into)
+        let read = Box::pin(self.read(request, context));
+        read.await.map(Into::into)
     }
 
     async fn list_prompts(
@@ -208,7 +211,8 @@ impl ServerHandler for Handler {
         request: GetPromptRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        self.prompt(request, context).await.map(Into::into)
+        let told = Box::pin(self.prompt(request, context));
+        told.await.map(Into::into)
     }
 
     async fn complete(
@@ -216,7 +220,7 @@ impl ServerHandler for Handler {
         request: CompleteRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        self.completions(request, context).await
+        Box::pin(self.completions(request, context)).await
     }
 
     fn accepted_subscription_filter(
