@@ -80,8 +80,6 @@ fn futures_of_requests_are_small() {
         ("list_prompts", size(Handler::list_prompts)),
         ("get_prompt", size(Handler::get_prompt)),
         ("complete", size(Handler::complete)),
-        ("subscribe", size(Handler::subscribe)),
-        ("unsubscribe", size(Handler::unsubscribe)),
         ("custom", size(Handler::on_custom_request)),
     ];
     for (method, size) in sizes {
