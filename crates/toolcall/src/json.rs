@@ -1,5 +1,5 @@
-//! Writes JSON as serde_json does, byte for byte, but looks for what must be escaped in many bytes at
-//! once: replies are mostly text, and their text is escaped twice.
+//! Writes JSON as `serde_json` does, byte for byte, but looks for what must be escaped in many bytes
+//! at once: replies are mostly text, and their text is escaped twice.
 
 use std::fmt::Write;
 
@@ -95,8 +95,7 @@ pub(crate) fn marks_in(text: &str) -> usize {
 }
 
 const fn is_escaped(byte: u8) -> bool {
-    // No `||`: it would keep the compiler from comparing many bytes at once.
-    (byte < b' ') | (byte == b'"') | (byte == b'\\')
+    matches!(byte, 0..b' ' | b'"' | b'\\')
 }
 
 /// Visits each byte that is escaped, with its place.
