@@ -50,6 +50,8 @@ pub(crate) struct Inner {
     journal: Mutex<Journal>,
     health: Mutex<Health>,
     failing: AtomicBool,
+    /// Nothing was written yet, so it is not known whether it can be.
+    untried: AtomicBool,
     /// A thread waits for a disk that does not answer; no other is sent after it.
     hung: AtomicBool,
     policy: Mutex<Option<Arc<str>>>,
@@ -113,6 +115,7 @@ impl Audit {
             queue: Mutex::default(),
             health: Mutex::default(),
             failing: AtomicBool::new(false),
+            untried: AtomicBool::new(true),
             hung: AtomicBool::new(false),
             policy: Mutex::default(),
             waiting: Notify::new(),
@@ -132,8 +135,8 @@ impl Audit {
         prepared.map_err(|error| inner.failed(&error)).ok()
     }
 
-    /// Writes the first record and then what is queued, until the returned value is dropped.
-    /// Must be called on a tokio runtime.
+    /// Queues the first record, and writes what is queued until the returned value is dropped: the
+    /// file is opened when the first answer is likely to have left. Must be called on a tokio runtime.
     #[must_use = "records wait until it is stopped or dropped"]
     pub fn start(&self, version: &str) -> Writing {
         let mut task = JoinSet::new();
@@ -144,8 +147,6 @@ impl Audit {
                 policy: policy.as_deref(),
             };
             inner.push_event(&start);
-            // At once, so that an operator hears of a directory that cannot be written.
-            inner.write(Patience::None).unwrap_or_default();
             task.spawn(write_what_waits(Arc::clone(inner)));
         }
         Writing {
@@ -235,7 +236,7 @@ impl Inner {
     pub(crate) async fn admit(self: &Arc<Self>, effect: Effect) -> Result<(), Unrecordable> {
         let (mode, must_ask) = match effect {
             Effect::Changes => (self.on_failure.changes, true),
-            Effect::Reads => (self.on_failure.reads, self.failing.load(Ordering::Relaxed)),
+            Effect::Reads => (self.on_failure.reads, !self.is_known_to_work()),
         };
         if mode == Failure::Open || !must_ask {
             return Ok(());
@@ -247,6 +248,10 @@ impl Inner {
             Some(reason) => Err(Unrecordable { reason }),
             None => Ok(()),
         }
+    }
+
+    fn is_known_to_work(&self) -> bool {
+        !self.failing.load(Ordering::Relaxed) && !self.untried.load(Ordering::Relaxed)
     }
 
     fn reserve(&self, patience: Patience) -> Result<(), Stopped> {
@@ -368,6 +373,9 @@ impl Inner {
     }
 
     fn judge(&self, outcome: &Result<(), Stopped>) {
+        if outcome.is_ok() {
+            self.untried.store(false, Ordering::Relaxed);
+        }
         match outcome {
             Ok(()) if self.failing.swap(false, Ordering::Relaxed) => {
                 *locked(&self.health) = Health::default();

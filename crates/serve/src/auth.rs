@@ -9,10 +9,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use rustix::fs::OFlags;
 use subtle::ConstantTimeEq;
@@ -172,24 +170,14 @@ pub(crate) fn default_path(
         .ok_or(ServeError::NoStateDirectory)
 }
 
-/// Lets requests with the token through.
-pub(crate) async fn require(
-    State(token): State<Option<Token>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if let Some(token) = token
-        && !token.is_shown_by(request.headers())
-    {
-        let challenge = [(WWW_AUTHENTICATE, "Bearer realm=\"mcp\"")];
-        return (
-            StatusCode::UNAUTHORIZED,
-            challenge,
-            "a bearer token is required\n",
-        )
-            .into_response();
+/// The answer to a request without the token, where one is asked for.
+pub(crate) fn refusal(token: Option<&Token>, headers: &HeaderMap) -> Option<Response> {
+    if token.is_none_or(|token| token.is_shown_by(headers)) {
+        return None;
     }
-    next.run(request).await
+    let challenge = [(WWW_AUTHENTICATE, "Bearer realm=\"mcp\"")];
+    let reason = "a bearer token is required\n";
+    Some((StatusCode::UNAUTHORIZED, challenge, reason).into_response())
 }
 
 #[cfg(test)]

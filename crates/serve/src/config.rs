@@ -1,9 +1,9 @@
 //! Layered configuration: defaults, then a TOML file, then the environment, then flags.
 //!
-//! Each layer is merged and the whole is parsed again, so that a mistake is reported with the
-//! layer it came from. Nothing is read here: the caller hands in the file's text and a snapshot
-//! of the environment.
+//! A mistake is reported with the layer it came from. Nothing is read here: the caller hands in the
+//! file's text and a snapshot of the environment.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::{fmt, io};
@@ -34,7 +34,8 @@ pub struct Loaded<T> {
     /// The configuration.
     pub config: T,
     settings: Vec<(String, Origin)>,
-    effective: Table,
+    /// None when nothing but defaults is in force.
+    effective: Option<Table>,
 }
 
 /// Where a value came from.
@@ -99,7 +100,7 @@ pub enum ConfigError {
     Defaults(#[source] toml::ser::Error),
 }
 
-/// Merges the layers into a configuration.
+/// Merges the layers into a configuration, whose top level has to have `#[serde(default)]`.
 ///
 /// # Errors
 /// An unknown key or a value that does not fit, naming the layer it is in.
@@ -107,7 +108,7 @@ pub fn load<T>(sources: &Sources) -> Result<Loaded<T>, ConfigError>
 where
     T: Serialize + DeserializeOwned + Default,
 {
-    let mut layers = Layers::<T>::new()?;
+    let mut layers = Layers::<T>::new();
     if let Some((path, text)) = &sources.file {
         if text.trim().is_empty() {
             return Err(ConfigError::Empty { path: path.clone() });
@@ -116,7 +117,7 @@ where
             path: path.clone(),
             source,
         })?;
-        layers.merge(table, &Origin::File(path.clone()))?;
+        layers.merge(table, Origin::File(path.clone()))?;
     }
     for (name, value) in &sources.environment {
         let Some(key) = name
@@ -135,70 +136,127 @@ where
             return Err(ConfigError::Invalid { origin, problem });
         };
         let path: Vec<String> = key.split("__").map(str::to_ascii_lowercase).collect();
-        let value = typed(value, lookup(&layers.effective, &path));
-        layers.merge(nested(&path, value), &origin)?;
+        let value = typed(value, lookup(layers.effective()?, &path));
+        layers.merge(nested(&path, value), origin)?;
     }
     for (flag, key, value) in &sources.flags {
         let path: Vec<String> = key.split('.').map(str::to_owned).collect();
-        layers.merge(nested(&path, value.clone()), &Origin::Flag(flag))?;
+        layers.merge(nested(&path, value.clone()), Origin::Flag(flag))?;
     }
-    Ok(layers.finish())
+    layers.finish()
 }
 
 struct Layers<T> {
-    config: T,
-    effective: Table,
+    defaults: T,
+    /// The defaults and what was merged into them; nothing was while it is none.
+    effective: Option<Table>,
     origins: Vec<(String, Origin)>,
+    merged: Vec<(Table, Origin)>,
+    /// Whether a layer sets what one before it set, and so could hide its mistake.
+    overlap: bool,
 }
 
 impl<T: Serialize + DeserializeOwned + Default> Layers<T> {
-    fn new() -> Result<Self, ConfigError> {
-        let config = T::default();
-        let effective = Table::try_from(&config).map_err(ConfigError::Defaults)?;
-        Ok(Self {
-            config,
-            effective,
+    fn new() -> Self {
+        Self {
+            defaults: T::default(),
+            effective: None,
             origins: Vec::new(),
+            merged: Vec::new(),
+            overlap: false,
+        }
+    }
+
+    fn effective(&mut self) -> Result<&mut Table, ConfigError> {
+        Ok(match &mut self.effective {
+            Some(effective) => effective,
+            none => none.insert(table(&self.defaults)?),
         })
     }
 
-    fn merge(&mut self, layer: Table, origin: &Origin) -> Result<(), ConfigError> {
+    fn merge(&mut self, layer: Table, origin: Origin) -> Result<(), ConfigError> {
+        let before = self.origins.len();
         leaves(&layer, "", &mut |key, _| {
+            let mut earlier = self.origins.iter().take(before);
+            self.overlap |= earlier.any(|(set, _)| covers(set, &key) || covers(&key, set));
             self.origins.push((key, origin.clone()));
         });
-        overlay(&mut self.effective, layer);
-        let parsed = serde_path_to_error::deserialize(Value::Table(self.effective.clone()));
-        self.config = parsed.map_err(|error| {
-            let path = error.path().to_string();
-            let reason = error.into_inner().to_string().trim_end().replace('\n', " ");
-            let problem = if reason.contains(&path) {
-                reason
-            } else {
-                format!("{path}: {reason}")
-            };
-            ConfigError::Invalid {
-                origin: origin.clone(),
-                problem,
-            }
-        })?;
+        overlay(self.effective()?, layer.clone());
+        self.merged.push((layer, origin));
         Ok(())
     }
 
-    fn finish(self) -> Loaded<T> {
-        Loaded {
-            config: self.config,
+    /// Reads all layers at once. Only where that could not say which of them is wrong, one is merged
+    /// after the other.
+    fn finish(self) -> Result<Loaded<T>, ConfigError> {
+        let layers = &*self.merged;
+        let config = match &self.effective {
+            None => self.defaults,
+            Some(_) if self.overlap => one_by_one(layers)?,
+            Some(effective) => match parse(effective, layers) {
+                Ok(config) => config,
+                Err(_) => one_by_one(layers)?,
+            },
+        };
+        Ok(Loaded {
+            config,
             settings: self.origins,
             effective: self.effective,
-        }
+        })
     }
 }
 
-impl<T> Loaded<T> {
+fn one_by_one<T>(layers: &[(Table, Origin)]) -> Result<T, ConfigError>
+where
+    T: Serialize + DeserializeOwned + Default,
+{
+    let mut config = T::default();
+    let mut effective = table(&config)?;
+    for (done, (layer, origin)) in (1..).zip(layers) {
+        overlay(&mut effective, layer.clone());
+        let merged = layers.get(..done).unwrap_or(layers);
+        config = parse(&effective, merged).map_err(|problem| ConfigError::Invalid {
+            origin: origin.clone(),
+            problem,
+        })?;
+    }
+    Ok(config)
+}
+
+fn table(config: &impl Serialize) -> Result<Table, ConfigError> {
+    Table::try_from(config).map_err(ConfigError::Defaults)
+}
+
+/// Reads the sections that `layers` are about; the others are defaults.
+fn parse<T: DeserializeOwned>(effective: &Table, layers: &[(Table, Origin)]) -> Result<T, String> {
+    let names = layers.iter().flat_map(|(layer, _)| layer.keys());
+    let sections: Table = names
+        .filter_map(|name| Some((name.clone(), effective.get(name)?.clone())))
+        .collect();
+    serde_path_to_error::deserialize(Value::Table(sections)).map_err(|error| {
+        let path = error.path().to_string();
+        let reason = error.into_inner().to_string().trim_end().replace('\n', " ");
+        if reason.contains(&path) {
+            reason
+        } else {
+            format!("{path}: {reason}")
+        }
+    })
+}
+
+impl<T: Serialize> Loaded<T> {
     /// The effective configuration as TOML, each value with where it came from; what holds a
     /// secret is masked.
-    pub fn print(&self) -> String {
+    ///
+    /// # Errors
+    /// When it cannot be written as TOML, which is a fault of the program.
+    pub fn print(&self) -> Result<String, ConfigError> {
+        let effective = match &self.effective {
+            Some(effective) => Cow::Borrowed(effective),
+            None => Cow::Owned(table(&self.config)?),
+        };
         let mut lines = Vec::new();
-        leaves(&self.effective, "", &mut |key, value| {
+        leaves(&effective, "", &mut |key, value| {
             let shown = if is_secret(&key) {
                 "\"[masked]\"".to_owned()
             } else {
@@ -213,17 +271,19 @@ impl<T> Loaded<T> {
             .unwrap_or(0)
             .min(60);
         let line = |(line, origin)| format!("{line:<width$}  # {origin}\n");
-        lines.into_iter().map(line).collect()
+        Ok(lines.into_iter().map(line).collect())
     }
 
     fn origin(&self, key: &str) -> &Origin {
-        let covers = |set: &str| {
-            key.strip_prefix(set)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        let last = self.settings.iter().rev().find(|(set, _)| covers(set));
+        let last = self.settings.iter().rev().find(|(set, _)| covers(set, key));
         last.map_or(&Origin::Default, |(_, origin)| origin)
     }
+}
+
+/// Whether what is set as `set` is, or holds, what `key` names.
+fn covers(set: &str, key: &str) -> bool {
+    key.strip_prefix(set)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// Whether a key's value is a secret itself; a file's name is not.

@@ -5,7 +5,7 @@ mod reading;
 mod shapes;
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mcp_toolcall::{Call, Caller, Pipeline, Progress, UnknownTool};
@@ -20,14 +20,17 @@ use rmcp::model::{
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use crate::Identity;
 use crate::subscriptions::{Connection, Feed};
+use crate::{Identity, memory};
 
 /// A client may keep the list this long: tools change only with the server's version.
 const LIST_TTL_MS: u64 = 5 * 60 * 1000;
+
+/// How long a list of tools is expected to be on its way.
+const LIST_LEAVES_WITHIN: Duration = Duration::from_millis(100);
 
 /// What a reply's frame (ids, field names, quotes) may take beside its content.
 const FRAME_BYTES: usize = 64 * 1024;
@@ -50,6 +53,7 @@ struct Shared {
     calls: TaskTracker,
     closing: CancellationToken,
     stop: CancellationToken,
+    tidying: Mutex<Option<AbortOnDropHandle<()>>>,
 }
 
 impl Handler {
@@ -70,6 +74,7 @@ impl Handler {
                 calls: TaskTracker::new(),
                 closing: CancellationToken::new(),
                 stop: CancellationToken::new(),
+                tidying: Mutex::default(),
             }),
             connection: Arc::default(),
         }
@@ -94,6 +99,17 @@ impl Handler {
     /// Cancels the calls in progress and those still to come.
     pub(crate) fn cancel_calls(&self) {
         self.shared.stop.cancel();
+    }
+
+    /// Gives the memory back that a list of tools took, more than anything else of an idle server's, once
+    /// the list has left.
+    fn tidy_up_soon(&self) {
+        let tidying = crate::run::spawn(async {
+            tokio::time::sleep(LIST_LEAVES_WITHIN).await;
+            memory::give_back_free_pages();
+        });
+        let last = self.shared.tidying.lock();
+        *last.unwrap_or_else(PoisonError::into_inner) = Some(tidying);
     }
 
     /// A call, in progress until the token is dropped.
@@ -125,7 +141,8 @@ async fn heed<T>(
     }
 }
 
-// What is not declared is an unknown method; the SDK would answer some of it with nothing.
+// What is not declared is an unknown method; the SDK would answer some of it with nothing. It moves the
+// future of a request about ten times, so large ones are boxed.
 impl ServerHandler for Handler {
     fn get_info(&self) -> ServerConfig {
         let identity = &self.shared.identity;
@@ -147,6 +164,7 @@ impl ServerHandler for Handler {
     ) -> Result<ListToolsResult, ErrorData> {
         let policy = self.shared.pipeline.policy();
         let tools = policy.catalog.iter().map(calls::describe).collect();
+        self.tidy_up_soon();
         Ok(ListToolsResult::with_all_items(tools)
             .with_ttl_ms(LIST_TTL_MS)
             .with_cache_scope(CacheScope::Public))
@@ -157,7 +175,8 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let answer = self.answer(request, context).await.map_err(|UnknownTool| {
+        let answer = Box::pin(self.answer(request, context));
+        let answer = answer.await.map_err(|UnknownTool| {
             ErrorData::new(
                 ErrorCode::INVALID_PARAMS,
                 "unknown tool; see tools/list",
@@ -176,7 +195,7 @@ impl ServerHandler for Handler {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        self.resources(request, context).await
+        Box::pin(self.resources(request, context)).await
     }
 
     async fn list_resource_templates(
@@ -192,7 +211,8 @@ impl ServerHandler for Handler {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        self.read(request, context).await.map(Into::into)
+        let read = Box::pin(self.read(request, context));
+        read.await.map(Into::into)
     }
 
     async fn list_prompts(
@@ -208,7 +228,8 @@ impl ServerHandler for Handler {
         request: GetPromptRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        self.prompt(request, context).await.map(Into::into)
+        let told = Box::pin(self.prompt(request, context));
+        told.await.map(Into::into)
     }
 
     async fn complete(
@@ -216,7 +237,7 @@ impl ServerHandler for Handler {
         request: CompleteRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        self.completions(request, context).await
+        Box::pin(self.completions(request, context)).await
     }
 
     fn accepted_subscription_filter(

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::http::StatusCode;
-use axum::middleware::{self, Next};
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use rmcp::model::ProtocolVersion;
 use rmcp::transport::streamable_http_server::StreamableHttpServerConfig;
@@ -39,24 +39,23 @@ pub(crate) fn routes(
         .with_max_request_body_bytes(config.transport.max_message_bytes.get())
         .with_cancellation_token(stop);
     let idle = config.http.session_idle;
-    let service = StreamableHttpService::new(
-        move || Ok(handler.for_session(idle)),
-        Arc::clone(&sessions),
-        transport,
-    );
-    let places = Sessions {
-        manager: sessions,
-        max: config.http.max_sessions,
-    };
-    let bodies = Bodies {
-        max_bytes: config.transport.max_message_bytes.get(),
-        timeout: config.http.body_timeout,
-    };
-    Router::new()
-        .route_service("/mcp", service)
-        .layer(middleware::from_fn_with_state(places, bound_sessions))
-        .layer(middleware::from_fn_with_state(bodies, read_body))
-        .layer(middleware::from_fn_with_state(token, auth::require))
+    let endpoint = Arc::new(Endpoint {
+        token,
+        max_body_bytes: config.transport.max_message_bytes.get(),
+        body_timeout: config.http.body_timeout,
+        max_sessions: config.http.max_sessions,
+        service: StreamableHttpService::new(
+            move || Ok(handler.for_session(idle)),
+            Arc::clone(&sessions),
+            transport,
+        ),
+        sessions,
+    });
+    // Layers and routes are cloned with all below them for each request: there is one.
+    Router::new().fallback(move |request| {
+        let endpoint = Arc::clone(&endpoint);
+        async move { endpoint.serve(request).await }
+    })
 }
 
 /// The configured hosts and the address listened on, unless that is every address. An address is
@@ -88,44 +87,56 @@ fn session_manager(config: &HttpConfig) -> LocalSessionManager {
     manager
 }
 
-#[derive(Clone)]
-struct Sessions {
-    manager: Arc<LocalSessionManager>,
-    max: usize,
+/// What a request passes on its way to a session, or to a call without one.
+struct Endpoint {
+    token: Option<Token>,
+    max_body_bytes: usize,
+    body_timeout: Duration,
+    sessions: Arc<LocalSessionManager>,
+    max_sessions: usize,
+    service: Service,
 }
 
-/// Refuses requests that could open a session while there are as many as there may be.
-async fn bound_sessions(
-    State(sessions): State<Sessions>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let headers = request.headers();
-    // Requests of the stateless era say so in this header and never open a session.
-    let stateless = headers.get("mcp-protocol-version").is_some_and(|version| {
-        version.as_bytes() >= ProtocolVersion::V_2026_07_28.as_str().as_bytes()
-    });
-    let may_open = !stateless && !headers.contains_key("mcp-session-id");
-    if may_open && sessions.manager.sessions.read().await.len() >= sessions.max {
-        return (StatusCode::SERVICE_UNAVAILABLE, "too many sessions\n").into_response();
+type Service = StreamableHttpService<Handler, LocalSessionManager>;
+
+impl Endpoint {
+    async fn serve(&self, request: Request) -> Response {
+        if let Some(refusal) = auth::refusal(self.token.as_ref(), request.headers()) {
+            return refusal;
+        }
+        if request.uri().path() != "/mcp" {
+            return StatusCode::NOT_FOUND.into_response();
+        }
+        let (head, body) = request.into_parts();
+        let body = match self.read(body).await {
+            Ok(body) => body,
+            Err(refusal) => return refusal.into_response(),
+        };
+        if self.would_exceed_sessions(&head.headers).await {
+            return (StatusCode::SERVICE_UNAVAILABLE, "too many sessions\n").into_response();
+        }
+        let request = Request::from_parts(head, Body::from(body));
+        self.service.handle(request).await.map(Body::new)
     }
-    next.run(request).await
-}
 
-#[derive(Clone, Copy)]
-struct Bodies {
-    max_bytes: usize,
-    timeout: Duration,
-}
+    /// Reads the body before the request is handled, so that a client which sends slowly does not
+    /// hold its connection for ever.
+    async fn read(&self, body: Body) -> Result<Bytes, (StatusCode, &'static str)> {
+        let reading = axum::body::to_bytes(body, self.max_body_bytes);
+        match tokio::time::timeout(self.body_timeout, reading).await {
+            Ok(Ok(body)) => Ok(body),
+            Ok(Err(_)) => Err((StatusCode::PAYLOAD_TOO_LARGE, "the body is too long\n")),
+            Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "the body came too slowly\n")),
+        }
+    }
 
-/// Reads the body before the request is handled, so that a client which sends slowly does not
-/// hold its connection for ever.
-async fn read_body(State(bodies): State<Bodies>, request: Request, next: Next) -> Response {
-    let (head, body) = request.into_parts();
-    let reading = axum::body::to_bytes(body, bodies.max_bytes);
-    match tokio::time::timeout(bodies.timeout, reading).await {
-        Ok(Ok(body)) => next.run(Request::from_parts(head, body.into())).await,
-        Ok(Err(_)) => (StatusCode::PAYLOAD_TOO_LARGE, "the body is too long\n").into_response(),
-        Err(_) => (StatusCode::REQUEST_TIMEOUT, "the body came too slowly\n").into_response(),
+    /// Whether a request could open a session while there are as many as there may be.
+    async fn would_exceed_sessions(&self, headers: &HeaderMap) -> bool {
+        // Requests of the stateless era say so in this header and never open a session.
+        let stateless = headers.get("mcp-protocol-version").is_some_and(|version| {
+            version.as_bytes() >= ProtocolVersion::V_2026_07_28.as_str().as_bytes()
+        });
+        let may_open = !stateless && !headers.contains_key("mcp-session-id");
+        may_open && self.sessions.sessions.read().await.len() >= self.max_sessions
     }
 }

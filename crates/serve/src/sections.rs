@@ -1,5 +1,6 @@
 //! How a configuration that was read again stands to the one in force.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -18,18 +19,20 @@ pub struct Sections {
 impl Sections {
     /// Those of `config`; a running server takes over the ones that are `live`.
     pub fn of(config: &impl Serialize, live: &'static [&'static str]) -> Self {
-        let all = match serde_json::to_value(config) {
+        let mut all = match serde_json::to_value(config) {
             Ok(Value::Object(sections)) => sections,
             Ok(_) | Err(_) => Map::new(),
         };
+        all.sort_keys();
+        all.values_mut().for_each(Value::sort_all_objects);
         Self { all, live }
     }
 
-    /// What a running server takes over.
-    pub fn live(&self) -> Map<String, Value> {
+    /// What a running server takes over, as JSON that is the same for equal configurations.
+    pub fn live(&self) -> String {
         let live = self.all.iter().filter(|(name, _)| self.is_live(name));
-        live.map(|(name, section)| (name.clone(), section.clone()))
-            .collect()
+        let live: BTreeMap<&String, &Value> = live.collect();
+        serde_json::to_string(&live).unwrap_or_default()
     }
 
     /// The sections that a server started with `before` does not take over while it runs.

@@ -4,18 +4,20 @@
 //! message, that a request which cannot be read is answered when its id can, and that the end of
 //! input is seen at once.
 
+mod encode;
 pub(crate) mod hang_up;
 
 use std::io;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rmcp::RoleServer;
-use rmcp::model::{ContentBlock, ErrorCode, ErrorData, JsonRpcMessage, RequestId, ServerResult};
+use rmcp::model::{ErrorCode, ErrorData, RequestId};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Mutex, Notify};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
@@ -23,17 +25,14 @@ use tokio_util::sync::CancellationToken;
 /// What is read from the pipe at once: the pipe's own default capacity.
 const READ_BYTES: usize = 64 * 1024;
 
-/// A line buffer larger than this is given back after the message.
-const KEEP_BYTES: usize = 64 * 1024;
+/// A buffer larger than this is given back after the message.
+const KEEP_BYTES: usize = 2 * READ_BYTES;
 
 /// Bytes of replies that may wait for the client to read; further requests are not read until then.
 const UNREAD_BYTES: usize = 4 * 1024 * 1024;
 
 /// Replies from this size on are encoded on a thread of their own.
 const LARGE_BYTES: usize = 1024 * 1024;
-
-/// Content goes out twice, as a value and as text whose quotes are escaped: nearly this often.
-const ENCODED_CONTENT: usize = 3;
 
 /// What a waiting reply takes beside its bytes: the task that writes it.
 const REPLY_BYTES: usize = 4 * 1024;
@@ -44,8 +43,13 @@ const ID_WITHIN_BYTES: usize = 256;
 
 /// Messages by line over a reader and a writer.
 pub(crate) struct Lines<R, W> {
-    reader: BufReader<R>,
-    line: Vec<u8>,
+    reader: R,
+    /// What was read and not forgotten. Its memory is only touched as far as messages reach.
+    input: Vec<u8>,
+    /// Where in `input` the next line starts.
+    taken: usize,
+    /// From where on no end of a line was looked for.
+    searched: usize,
     too_long: bool,
     max_bytes: usize,
     writer: Arc<Mutex<W>>,
@@ -54,10 +58,10 @@ pub(crate) struct Lines<R, W> {
     ended: CancellationToken,
 }
 
-/// What a read brought.
+/// What a read brought: a line, by where it is in the input, or both ends of one.
 enum Line {
-    Whole,
-    TooLong,
+    Whole(Range<usize>),
+    TooLong(Range<usize>),
     End,
 }
 
@@ -69,8 +73,10 @@ where
     /// Messages of at most `max_bytes`. `ended` fires when the input does.
     pub(crate) fn new(reader: R, writer: W, max_bytes: usize, ended: CancellationToken) -> Self {
         Self {
-            reader: BufReader::with_capacity(READ_BYTES, reader),
-            line: Vec::new(),
+            reader,
+            input: Vec::new(),
+            taken: 0,
+            searched: 0,
             too_long: false,
             max_bytes,
             writer: Arc::new(Mutex::new(writer)),
@@ -92,51 +98,63 @@ where
             // Lines that are in memory already must not outrun the replies (tokio's coop).
             tokio::task::coop::consume_budget().await;
             let message = match self.read_line().await? {
-                Line::Whole => self.read_message(),
-                Line::TooLong => self.refuse_too_long(),
+                Line::Whole(line) => self.read_message(line),
+                Line::TooLong(ends) => self.refuse_too_long(ends),
                 Line::End => return Ok(None),
             };
-            self.forget_line();
             if message.is_some() {
                 return Ok(message);
             }
         }
     }
 
-    /// Reads one line into `self.line`, or both ends of one that is too long.
+    /// Finds the next line in what was read, and reads on until there is one.
     async fn read_line(&mut self) -> io::Result<Line> {
         loop {
-            let available = self.reader.fill_buf().await?;
-            if available.is_empty() {
+            let fresh = self.input.get(self.searched..).unwrap_or_default();
+            if let Some(at) = memchr::memchr(b'\n', fresh) {
+                let end = self.searched + at;
+                let line = self.taken..end;
+                self.taken = end + 1;
+                self.searched = self.taken;
+                let is_too_long = line.len() > self.max_bytes;
+                return Ok(if std::mem::take(&mut self.too_long) || is_too_long {
+                    Line::TooLong(line)
+                } else {
+                    Line::Whole(line)
+                });
+            }
+            self.forget_lines();
+            if self.input.len() > self.max_bytes {
+                self.too_long = true;
+                let end = self.input.len().saturating_sub(ID_WITHIN_BYTES);
+                self.input.drain(ID_WITHIN_BYTES.min(end)..end);
+            }
+            self.searched = self.input.len();
+            self.input.reserve(READ_BYTES);
+            if self.reader.read_buf(&mut self.input).await? == 0 {
                 return Ok(Line::End);
-            }
-            let newline = available.iter().position(|&byte| byte == b'\n');
-            let used = newline.map_or(available.len(), |at| at + 1);
-            self.line
-                .extend_from_slice(available.get(..used).unwrap_or(available));
-            self.reader.consume(used);
-            self.too_long |= self.line.len() > self.max_bytes.saturating_add(1);
-            if self.too_long {
-                let end = self.line.len().saturating_sub(ID_WITHIN_BYTES);
-                self.line.drain(ID_WITHIN_BYTES.min(end)..end);
-                self.line.shrink_to(KEEP_BYTES);
-            }
-            if newline.is_some() {
-                let too_long = std::mem::take(&mut self.too_long);
-                return Ok(if too_long { Line::TooLong } else { Line::Whole });
             }
         }
     }
 
-    fn read_message(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
-        let line = self.line.trim_ascii();
-        if line.is_empty() {
+    /// Drops the lines that were taken, and the memory that a long one needed.
+    fn forget_lines(&mut self) {
+        self.input.drain(..std::mem::take(&mut self.taken));
+        if self.input.len() < READ_BYTES && self.input.capacity() > KEEP_BYTES {
+            self.input.shrink_to(READ_BYTES);
+        }
+    }
+
+    fn read_message(&mut self, line: Range<usize>) -> Option<RxJsonRpcMessage<RoleServer>> {
+        let text = self.input.get(line.clone())?.trim_ascii();
+        if text.is_empty() {
             return None;
         }
-        match serde_json::from_slice(line) {
+        match serde_json::from_slice(text) {
             Ok(message) => Some(message),
             Err(error) => {
-                self.refuse(&error);
+                self.refuse(line, &error);
                 None
             }
         }
@@ -144,9 +162,9 @@ where
 
     /// Answers what cannot be read when it says its id; a line that is no JSON and has none is
     /// ignored, as other servers do, so that two peers never echo errors at each other.
-    fn refuse(&mut self, error: &serde_json::Error) {
+    fn refuse(&mut self, line: Range<usize>, error: &serde_json::Error) {
         tracing::debug!(%error, "a message could not be read");
-        let id = request_id(&self.line);
+        let id = self.input.get(line).and_then(request_id);
         if error.is_data() {
             self.answer_with(
                 ErrorCode::INVALID_REQUEST,
@@ -158,11 +176,11 @@ where
         }
     }
 
-    fn refuse_too_long(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+    fn refuse_too_long(&mut self, ends: Range<usize>) -> Option<RxJsonRpcMessage<RoleServer>> {
         let limit = self.max_bytes;
         tracing::warn!(limit, "a message was too long");
         let message = format!("the message is longer than {limit} bytes");
-        let id = request_id(&self.line);
+        let id = self.input.get(ends).and_then(request_id);
         self.answer_with(ErrorCode::INVALID_REQUEST, message, id);
         None
     }
@@ -176,13 +194,6 @@ where
         let error = ErrorData::new(code, message, None);
         let error = TxJsonRpcMessage::<RoleServer>::error(error, id);
         self.refusal = Some(Box::pin(self.send(error)));
-    }
-
-    fn forget_line(&mut self) {
-        self.line.clear();
-        if self.line.capacity() > KEEP_BYTES {
-            self.line = Vec::new();
-        }
     }
 }
 
@@ -199,13 +210,13 @@ where
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
         let writer = Arc::clone(&self.writer);
         // A large reply takes many milliseconds to encode, which other calls would have to wait.
-        let size = content_of(&message) * ENCODED_CONTENT;
+        let size = encode::size_of(&message);
         let (line, size) = if size < LARGE_BYTES {
-            let line = encode(&message, size);
+            let line = encode::line(message);
             let size = line.as_ref().map_or(0, Vec::len);
             (Encoded::Now(line), size)
         } else {
-            let encoding = spawn_blocking(move || encode(&message, size));
+            let encoding = spawn_blocking(move || encode::line(message));
             (Encoded::Soon(encoding), size)
         };
         let waiting = self.unread.wait(size);
@@ -242,25 +253,6 @@ where
 enum Encoded {
     Now(serde_json::Result<Vec<u8>>),
     Soon(JoinHandle<serde_json::Result<Vec<u8>>>),
-}
-
-fn encode(message: &TxJsonRpcMessage<RoleServer>, size: usize) -> serde_json::Result<Vec<u8>> {
-    let mut line = Vec::with_capacity(size);
-    serde_json::to_writer(&mut line, message)?;
-    line.push(b'\n');
-    Ok(line)
-}
-
-/// Bytes of a tool's reply as text; other messages are small.
-fn content_of(message: &TxJsonRpcMessage<RoleServer>) -> usize {
-    let JsonRpcMessage::Response(response) = message else {
-        return 0;
-    };
-    let ServerResult::CallToolResult(result) = &response.result else {
-        return 0;
-    };
-    let text = result.content.iter().filter_map(ContentBlock::as_text);
-    text.map(|text| text.text.len()).sum()
 }
 
 /// Replies that the client has not read yet.

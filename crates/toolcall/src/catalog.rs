@@ -25,8 +25,8 @@ impl Catalog {
         let entry = Entry {
             spec,
             tool: Box::new(tool),
-            input: OnceLock::new(),
-            output: OnceLock::new(),
+            input: Written::default(),
+            output: Written::default(),
             meter: CallMeter::new(spec.name),
         };
         self.tools.insert(spec.name, entry);
@@ -44,12 +44,24 @@ impl Catalog {
     }
 }
 
+/// A schema, made on first need because a start must not pay for it, and kept as text: as values those
+/// of forty tools take half a megabyte.
+#[derive(Default)]
+struct Written(OnceLock<Box<str>>);
+
+impl Written {
+    fn get_or_write(&self, make: impl FnOnce() -> Map<String, Value>) -> Map<String, Value> {
+        let write = || Value::Object(make()).to_string().into();
+        serde_json::from_str(self.0.get_or_init(write)).unwrap_or_default()
+    }
+}
+
 /// One tool of a [`Catalog`].
 pub struct Entry {
     spec: ToolSpec,
     tool: Box<dyn AnyTool>,
-    input: OnceLock<Map<String, Value>>,
-    output: OnceLock<Map<String, Value>>,
+    input: Written,
+    output: Written,
     meter: CallMeter,
 }
 
@@ -59,14 +71,14 @@ impl Entry {
         &self.spec
     }
 
-    /// The schema of its arguments. Made on first need: a start must not pay for it.
-    pub fn input_schema(&self) -> &Map<String, Value> {
-        self.input.get_or_init(|| self.tool.input_schema())
+    /// The schema of its arguments.
+    pub fn input_schema(&self) -> Map<String, Value> {
+        self.input.get_or_write(|| self.tool.input_schema())
     }
 
     /// The schema of its reply.
-    pub fn output_schema(&self) -> &Map<String, Value> {
-        self.output.get_or_init(|| self.tool.output_schema())
+    pub fn output_schema(&self) -> Map<String, Value> {
+        self.output.get_or_write(|| self.tool.output_schema())
     }
 
     pub(crate) fn meter(&self) -> &CallMeter {

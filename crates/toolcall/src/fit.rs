@@ -5,6 +5,8 @@
 
 use serde::Serialize;
 
+use crate::json;
+
 /// Length in bytes of the longest prefix of `text` that ends on a character border, has at most
 /// `max_bytes` bytes and costs at most `budget` bytes on the wire.
 pub fn fit(text: &str, max_bytes: usize, budget: usize) -> usize {
@@ -30,9 +32,8 @@ pub fn cost_of(text: &str) -> usize {
 
 /// Bytes a part of a reply costs: once as JSON, once as JSON inside a JSON string.
 pub fn cost_of_part(part: &impl Serialize) -> usize {
-    let json = serde_json::to_string(part).unwrap_or_default();
-    let escaped = json.bytes().filter(|byte| matches!(byte, b'"' | b'\\'));
-    2 * json.len() + escaped.count()
+    let text = serde_json::to_string(part).unwrap_or_default();
+    2 * text.len() + json::marks_in(&text)
 }
 
 fn cost(character: char) -> usize {

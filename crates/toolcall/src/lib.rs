@@ -47,6 +47,7 @@ mod call;
 mod catalog;
 mod error;
 pub mod fit;
+pub mod json;
 mod library;
 pub mod operations;
 mod pipeline;

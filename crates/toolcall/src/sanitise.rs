@@ -3,7 +3,7 @@
 use mcp_security::redaction::Redactor;
 use serde_json::Value;
 
-use crate::{Code, ToolError};
+use crate::{Code, ToolError, json};
 
 /// A reply that may leave the process: the only type that does.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,13 +70,8 @@ impl Sanitiser {
     /// Cleans a reply; one that is too large becomes `too_large`.
     pub fn clean(&self, mut reply: Value) -> Result<Sanitized, ToolError> {
         self.clean_value(&mut reply);
-        let text = serde_json::to_string(&reply).map_err(|error| {
-            ToolError::new(Code::Internal, "the reply could not be written").with_source(error)
-        })?;
-        let escapes = text
-            .bytes()
-            .filter(|byte| matches!(byte, b'"' | b'\\'))
-            .count();
+        let text = json::to_text(&reply);
+        let escapes = json::marks_in(&text);
         let size = text.len().saturating_mul(2).saturating_add(escapes);
         self.bound(size)?;
         Ok(Sanitized {

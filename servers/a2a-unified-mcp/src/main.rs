@@ -17,7 +17,7 @@ use anyhow::Context;
 use clap::Parser;
 use cli::{Cli, Command};
 use mcp_serve::MissingToken;
-use mcp_serve::config::ConfigError;
+use mcp_serve::config::{ConfigError, Loaded};
 use mcp_serve::program::{self, Configured, EX_CONFIG, show};
 
 fn main() -> ExitCode {
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error.into(), EX_CONFIG),
     };
     if cli.print_config {
-        return match show(&loaded.print()).context("cannot print") {
+        return match print(&loaded) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error, 1),
         };
@@ -39,6 +39,10 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => fail(&error, 1),
     }
+}
+
+fn print(loaded: &Loaded<Config>) -> anyhow::Result<()> {
+    show(&loaded.print()?).context("cannot print")
 }
 
 /// A current-thread runtime: one thread answers cheap calls three times faster than a pool does

@@ -6,7 +6,6 @@ use mcp_ratelimit::{Limiter, RateConfig};
 use mcp_security::files::Digest;
 use mcp_serve::{Policies, Refusal, Sections};
 use mcp_toolcall::Policy;
-use serde_json::Value;
 
 use crate::Config;
 use crate::tools::{self, Parts};
@@ -43,11 +42,8 @@ impl Lasting {
 
 /// A short hash of what a running server takes over, and of the program.
 pub(crate) fn version(sections: &Sections) -> String {
-    let mut decisive = sections.live();
-    decisive.insert("program".to_owned(), env!("CARGO_PKG_VERSION").into());
-    let mut canonical = Value::Object(decisive);
-    canonical.sort_all_objects();
-    let mut version = Digest::of(canonical.to_string().as_bytes()).to_string();
+    let decisive = format!("{}\n{}", sections.live(), env!("CARGO_PKG_VERSION"));
+    let mut version = Digest::of(decisive.as_bytes()).to_string();
     version.truncate(VERSION_DIGITS);
     version
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use mcp_sandbox::{
     Access, Boundary, FileId, Ground, Guard, Guarded, GuardedName, Place, Root, SandboxConfig,
@@ -20,28 +20,24 @@ const KERNEL: [&str; 4] = ["/boot", "/dev", "/proc", "/sys"];
 /// What commands are confined to under one policy. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Enclosure {
-    closed: Boundary,
+    closed: Arc<Closed>,
     roots: Roots,
     scan_entries: usize,
 }
 
+/// A boundary without roots, made for the first command: a start must not pay for it.
+type Closed = LazyLock<Boundary, Box<dyn FnOnce() -> Boundary + Send>>;
+
 impl Enclosure {
     /// The confinement that a configuration asks for. `home` is the server's home directory.
     pub fn new(config: &SandboxConfig, roots: &Roots, home: Option<&Path>) -> Self {
-        let mut closed = Boundary::closed(config, home);
-        // Rules may name a root by the path that is configured or by the one without links.
-        let tops = roots.iter().flat_map(|root| {
-            let real = Place::of(root).ok().map(|place| place.path);
-            std::iter::once(root.path().to_owned()).chain(real)
-        });
-        let tops: BTreeSet<PathBuf> = tops.collect();
-        let mut ground = Ground::clone(&closed.ground);
-        for rule in roots.protected_paths() {
-            lay_down(&mut ground, &rule, &tops);
-        }
-        closed.ground = Arc::new(ground);
+        let closed = {
+            let (config, roots) = (config.clone(), roots.clone());
+            let home = home.map(Path::to_owned);
+            Box::new(move || close(&config, &roots, home.as_deref()))
+        };
         Self {
-            closed,
+            closed: Arc::new(LazyLock::new(closed)),
             roots: roots.clone(),
             scan_entries: config.scan_entries,
         }
@@ -52,7 +48,7 @@ impl Enclosure {
     /// # Errors
     /// When a root is gone.
     pub fn outline(&self) -> io::Result<Boundary> {
-        let mut boundary = self.closed.clone();
+        let mut boundary = Boundary::clone(&self.closed);
         for root in self.roots.iter() {
             let access = match root.access() {
                 paths::Access::ReadWrite => Access::ReadWrite,
@@ -116,6 +112,22 @@ fn guard(protection: Protection) -> Guard {
         Protection::ReadWrite => Guard::Hidden,
         Protection::Write => Guard::ReadOnly,
     }
+}
+
+fn close(config: &SandboxConfig, roots: &Roots, home: Option<&Path>) -> Boundary {
+    let mut closed = Boundary::closed(config, home);
+    // Rules may name a root by the path that is configured or by the one without links.
+    let tops = roots.iter().flat_map(|root| {
+        let real = Place::of(root).ok().map(|place| place.path);
+        std::iter::once(root.path().to_owned()).chain(real)
+    });
+    let tops: BTreeSet<PathBuf> = tops.collect();
+    let mut ground = Ground::clone(&closed.ground);
+    for rule in roots.protected_paths() {
+        lay_down(&mut ground, &rule, &tops);
+    }
+    closed.ground = Arc::new(ground);
+    closed
 }
 
 /// Adds what a rule of the file policy means for commands.

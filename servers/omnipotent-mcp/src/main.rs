@@ -63,7 +63,8 @@ fn main() -> ExitCode {
 fn print(loaded: &Loaded<Config>, config_file: Option<PathBuf>) -> anyhow::Result<()> {
     let start = surroundings(config_file, MissingToken::Leave)?;
     let version = policy::version(&loaded.config, &start);
-    show(&format!("# policy {version}\n{}", loaded.print())).context("cannot print")
+    let effective = loaded.print()?;
+    show(&format!("# policy {version}\n{effective}")).context("cannot print")
 }
 
 /// A current-thread runtime: one thread answers cheap calls three times faster than a pool does

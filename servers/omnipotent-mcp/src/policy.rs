@@ -12,7 +12,6 @@ use mcp_security::files::Digest;
 use mcp_security::paths::{Surroundings, home_directories};
 use mcp_serve::{Policies, Refusal, Sections, Standing};
 use mcp_toolcall::{Policy, ReplyCache};
-use serde_json::Value;
 
 use crate::Config;
 use crate::announcer::Announcer;
@@ -131,15 +130,12 @@ pub fn version(config: &Config, start: &Start) -> String {
 }
 
 pub(crate) fn version_of(sections: &Sections, start: &Start) -> String {
-    let mut decisive = sections.live();
-    // Roots may be relative, and the default root is where the server was started.
-    let place = start.working_directory.to_string_lossy().into_owned();
-    decisive.insert("working_directory".to_owned(), place.into());
-    // The built-in rules come with the program.
-    decisive.insert("program".to_owned(), env!("CARGO_PKG_VERSION").into());
-    let mut canonical = Value::Object(decisive);
-    canonical.sort_all_objects();
-    let mut version = Digest::of(canonical.to_string().as_bytes()).to_string();
+    // The built-in rules come with the program. Roots may be relative, and the default root is where
+    // the server was started.
+    let (live, program) = (sections.live(), env!("CARGO_PKG_VERSION"));
+    let place = start.working_directory.to_string_lossy();
+    let decisive = format!("{live}\n{program}\n{place}");
+    let mut version = Digest::of(decisive.as_bytes()).to_string();
     version.truncate(VERSION_DIGITS);
     version
 }

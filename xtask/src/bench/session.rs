@@ -207,7 +207,7 @@ impl Session {
         let mut searched = 0;
         let length = loop {
             let fresh = self.read.get(searched..).unwrap_or_default();
-            if let Some(at) = fresh.iter().position(|byte| *byte == b'\n') {
+            if let Some(at) = memchr::memchr(b'\n', fresh) {
                 break searched + at;
             }
             searched = self.read.len();

@@ -1,5 +1,6 @@
 //! The configuration of file access, and how it becomes [`Roots`].
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::fmt;
@@ -135,13 +136,12 @@ pub struct Surroundings<'a> {
     pub homes: &'a [PathBuf],
 }
 
-/// The home directories that passwd(5) text and the variable `HOME` name.
+/// The home directories that passwd(5) text and the variable `HOME` name, each once.
 pub fn home_directories(passwd: &str, home: Option<&OsStr>) -> Vec<PathBuf> {
     let listed = passwd.lines().filter_map(|line| line.split(':').nth(5));
-    let listed = listed
-        .filter(|home| home.starts_with('/'))
-        .map(PathBuf::from);
-    listed.chain(home.map(PathBuf::from)).collect()
+    let listed = listed.filter(|home| home.starts_with('/')).map(OsStr::new);
+    let homes: BTreeSet<&OsStr> = listed.chain(home).collect();
+    homes.into_iter().map(PathBuf::from).collect()
 }
 
 /// The configuration cannot be put in force.

@@ -3,7 +3,9 @@
 mod written;
 
 use std::collections::HashMap;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{CWD, readlinkat};
 
 pub use self::written::{ProtectedPath, Protection};
 pub(super) use self::written::{default_exceptions, default_rules};
@@ -37,7 +39,11 @@ impl Rules {
         exceptions: &[String],
     ) -> Result<Self, RootsError> {
         let written: Vec<Rule> = rules.into_iter().map(Rule::new).collect::<Result<_, _>>()?;
-        let real: Vec<Rule> = written.iter().flat_map(Rule::without_links).collect();
+        let mut places = Places::default();
+        let real = written
+            .iter()
+            .flat_map(|rule| rule.without_links(&mut places));
+        let real: Vec<Rule> = real.collect();
         let all: Vec<Rule> = written.into_iter().chain(real).collect();
         let mut by_first_name: HashMap<String, Vec<usize>> = HashMap::new();
         let mut patterns = Vec::new();
@@ -194,12 +200,19 @@ impl Rule {
 impl Rule {
     /// The rule for where its path leads now, and for its name where its directory does: paths
     /// are judged without links.
-    fn without_links(&self) -> Vec<Self> {
+    fn without_links(&self, places: &mut Places) -> Vec<Self> {
         let Some((directory, name)) = self.text.rsplit_once('/').filter(|_| self.from_top) else {
             return Vec::new();
         };
-        let whole = place_of(Path::new(&self.text));
-        let beside = place_of(Path::new(directory)).map(|directory| directory.join(name));
+        let beside = places.of(directory).map(|directory| directory.join(name));
+        // What is there and no link is where its name is.
+        let is_beside =
+            !matches!(name, "" | "." | "..") && readlinkat(CWD, &self.text, Vec::new()).is_err();
+        let whole = if is_beside {
+            None
+        } else {
+            place_of(Path::new(&self.text))
+        };
         let paths = [whole, beside].into_iter().flatten();
         let other = paths.filter(|path| path.parent().is_some() && path != Path::new(&self.text));
         other
@@ -214,6 +227,18 @@ impl Rule {
                 protection: self.protection,
             })
             .collect()
+    }
+}
+
+/// Where directories are, each looked up once: many rules share one.
+#[derive(Default)]
+struct Places(HashMap<String, Option<PathBuf>>);
+
+impl Places {
+    fn of(&mut self, directory: &str) -> Option<PathBuf> {
+        let known = self.0.entry(directory.to_owned());
+        let place = known.or_insert_with(|| place_of(Path::new(directory)));
+        place.clone()
     }
 }
 

@@ -52,10 +52,18 @@ fn secret(name: &str, value: &str) -> Option<Secret> {
 /// Whether a variable of that name holds a secret.
 pub(super) fn names_a_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
+    // Every variable is asked about at every start, and most hold none of the marks.
+    if !holds_a_mark(&name) {
+        return false;
+    }
     // `MAX_TOKENS` counts and `TOKENIZERS_PARALLELISM` configures.
     let name = name.replace("TOKENS", "").replace("TOKENIZER", "");
-    MARKS.iter().any(|mark| name.contains(mark))
-        && !REFERENCES.iter().any(|suffix| name.ends_with(suffix))
+    holds_a_mark(&name) && !REFERENCES.iter().any(|suffix| name.ends_with(suffix))
+}
+
+fn holds_a_mark(name: &str) -> bool {
+    let mut rests = (0..name.len()).filter_map(|start| name.as_bytes().get(start..));
+    rests.any(|rest| MARKS.iter().any(|mark| rest.starts_with(mark.as_bytes())))
 }
 
 /// A directory or file by its full name, as in `GOOGLE_APPLICATION_CREDENTIALS=/etc/key.json`.

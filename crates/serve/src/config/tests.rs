@@ -86,7 +86,7 @@ limits.requests = 3      # --requests
 limits.roots = [\"/a\"]    # c.toml
 name = \"12\"              # $T_NAME
 ";
-    let mut lines: Vec<_> = loaded.print().lines().map(str::to_owned).collect();
+    let mut lines: Vec<_> = loaded.print().unwrap().lines().map(str::to_owned).collect();
     lines.sort();
     let squeeze = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(squeeze(&lines.join("\n")), squeeze(expected));
@@ -114,7 +114,7 @@ fn an_empty_variable_is_not_set() {
 #[test]
 fn what_is_printed_can_be_read_back() {
     let loaded = load::<Config>(&sources("[limits]\nrequests = 9", &[])).unwrap();
-    let text = loaded.print().replace("[masked]", "s3cret");
+    let text = loaded.print().unwrap().replace("[masked]", "s3cret");
     let again = load::<Config>(&sources(&text, &[])).unwrap();
     assert_eq!(again.config, loaded.config);
 }
@@ -148,4 +148,15 @@ fn mistakes_name_their_layer_and_key() {
         &["$T_LIMITS__REQUESTS", "many"],
     );
     check_refused("name = ", &[], &["c.toml is not valid TOML"]);
+}
+
+#[test]
+fn a_mistake_names_its_layer_among_others_and_is_not_hidden_by_them() {
+    let good = [("T_NAME", "n"), ("T_BURST", "7")];
+    check_refused("colour = 1", &good, &["c.toml", "colour"]);
+    let bad = [("T_NAME", "n"), ("T_BURST", "x"), ("T_API_KEY", "k")];
+    check_refused("[limits]\nrequests = 1", &bad, &["$T_BURST", "burst"]);
+    let corrected = [("T_LIMITS__REQUESTS", "2")];
+    check_refused("[limits]\nrequests = \"x\"", &corrected, &["c.toml"]);
+    check_refused("limits = 1", &corrected, &["c.toml", "limits"]);
 }

@@ -47,6 +47,7 @@ impl Handler {
     }
 }
 
+/// The text is the JSON of the value, which the stdio transport relies on.
 pub(super) fn succeeded(reply: Arc<Sanitized>) -> CallToolResult {
     let (structured, text) = Arc::unwrap_or_clone(reply).into_parts();
     let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
@@ -65,14 +66,10 @@ pub(super) fn describe(entry: &Entry) -> Tool {
             .destructive(effects.change == Change::Destructive)
             .idempotent(effects.change == Change::Reversible);
     }
-    Tool::new(
-        spec.name,
-        spec.summary,
-        Arc::new(entry.input_schema().clone()),
-    )
-    .with_title(spec.title)
-    .with_raw_output_schema(Arc::new(entry.output_schema().clone()))
-    .with_annotations(annotations)
+    Tool::new(spec.name, spec.summary, Arc::new(entry.input_schema()))
+        .with_title(spec.title)
+        .with_raw_output_schema(Arc::new(entry.output_schema()))
+        .with_annotations(annotations)
 }
 
 fn watch_progress(wanted: bool) -> (Progress, mpsc::Receiver<ProgressUpdate>) {

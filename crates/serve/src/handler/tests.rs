@@ -63,3 +63,26 @@ async fn what_is_not_declared_is_an_unknown_method() {
         }
     }
 }
+
+/// Bytes of the future that a method of the handler is.
+fn size<A, F>(_: impl FnOnce(&'static Handler, A, RequestContext<RoleServer>) -> F) -> usize {
+    size_of::<F>()
+}
+
+#[test]
+fn futures_of_requests_are_small() {
+    let sizes = [
+        ("call_tool", size(Handler::call_tool)),
+        ("list_tools", size(Handler::list_tools)),
+        ("list_resources", size(Handler::list_resources)),
+        ("templates", size(Handler::list_resource_templates)),
+        ("read_resource", size(Handler::read_resource)),
+        ("list_prompts", size(Handler::list_prompts)),
+        ("get_prompt", size(Handler::get_prompt)),
+        ("complete", size(Handler::complete)),
+        ("custom", size(Handler::on_custom_request)),
+    ];
+    for (method, size) in sizes {
+        assert!(size <= 1024, "{method}: {size} bytes of {sizes:?}");
+    }
+}

@@ -29,7 +29,7 @@ async fn exchange(input: &[u8]) -> (Vec<String>, String) {
     assert!(ended.is_cancelled());
     drop(lines);
     let mut answered = String::new();
-    let reading = tokio::io::AsyncReadExt::read_to_string(&mut client, &mut answered);
+    let reading = AsyncReadExt::read_to_string(&mut client, &mut answered);
     tokio::time::timeout(Duration::from_secs(5), reading)
         .await
         .unwrap()

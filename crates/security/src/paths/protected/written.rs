@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Intent;
 
@@ -30,13 +31,27 @@ impl Protection {
 
 /// One rule: a table, or the path alone. Names are compared without ASCII case and without final
 /// dots and spaces.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProtectedPath {
     /// `/etc/shadow`: that path, everything below it and every hard link to it. `.git/hooks`:
     /// these names in a row at any depth, and everything below. `*` stands for any part of a name.
     pub path: String,
     /// What the rule forbids; `read_write` by default.
     pub access: Protection,
+}
+
+/// As short as it can be written.
+impl Serialize for ProtectedPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { path, access } = self;
+        if *access == Protection::default() {
+            return serializer.serialize_str(path);
+        }
+        let mut table = serializer.serialize_struct("ProtectedPath", 2)?;
+        table.serialize_field("path", path)?;
+        table.serialize_field("access", access)?;
+        table.end()
+    }
 }
 
 impl<'de> Deserialize<'de> for ProtectedPath {
@@ -193,5 +208,11 @@ mod tests {
         );
         assert_eq!(read(r#"{ path = "x/y", mode = "write" }"#), Err(()));
         assert_eq!(read("1"), Err(()));
+        for written in [rule(Protection::ReadWrite), rule(Protection::Write)] {
+            let text = toml::Value::try_from(written.clone().unwrap())
+                .unwrap()
+                .to_string();
+            assert_eq!(read(&text), written, "{text}");
+        }
     }
 }

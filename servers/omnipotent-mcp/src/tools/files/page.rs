@@ -3,6 +3,7 @@
 use mcp_security::files::{Chunk, Digest, FileError, Interrupt, OpenedFile};
 use mcp_toolcall::fit::fit;
 use mcp_toolcall::{Code, ToolError};
+use memchr::memchr_iter;
 
 use super::encoding::{Charset, Encoding, EncodingError, base64_of};
 use super::{explain, explain_encoding};
@@ -102,7 +103,7 @@ fn nothing_of(file: &OpenedFile, encoding: Encoding) -> Page {
 
 /// Number of lines in `content`; a final line feed starts no further one.
 pub(super) fn count_lines(content: &str) -> usize {
-    let breaks = content.bytes().filter(|&byte| byte == b'\n').count();
+    let breaks = memchr_iter(b'\n', content.as_bytes()).count();
     breaks + usize::from(!content.is_empty() && !content.ends_with('\n'))
 }
 
