@@ -9,6 +9,7 @@ use mcp_toolcall::ToolError;
 use mcp_toolcall::operations::{self, CacheReport};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::embeddings::Embedder;
 use crate::search::Searcher;
@@ -26,7 +27,7 @@ pub struct Caches {
     /// Statistics, of an epoch.
     stats: Cache<Epoch, Arc<Stats>>,
     /// Pages of lists, with the epoch they are of.
-    lists: Cache<String, Arc<(Epoch, Page)>>,
+    lists: Cache<[u8; 32], Arc<(Epoch, Page)>>,
     searcher: Searcher,
     embedder: Embedder,
 }
@@ -99,7 +100,8 @@ impl Caches {
     ) -> Result<Page, StoreError> {
         let epoch = self.store().epoch().await?;
         let asked = (filter, after.map(Cursor::as_str), limit);
-        let key = serde_json::to_string(&asked).map_err(|_| StoreError::Cursor)?;
+        let asked = serde_json::to_vec(&asked).map_err(|_| StoreError::Cursor)?;
+        let key = Sha256::digest(asked).into();
         let kept = self.lists.get_if(&key, |kept| kept.0 == epoch).await;
         if let Some(kept) = kept {
             return Ok(kept.1.clone());

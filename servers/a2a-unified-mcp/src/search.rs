@@ -103,7 +103,13 @@ impl Searcher {
         most: usize,
     ) -> Result<Hits, SearchError> {
         // Before anything is ranked: what is written meanwhile makes the ranking stale.
-        let begun = self.begin(request, mode, &key, most).await?;
+        let expressions = match shown {
+            // Most likely true again: counting waits until it is not.
+            Some(_) => Vec::new(),
+            None => request.query.expressions(),
+        };
+        let begun = self.begin(request, mode, (&key, &expressions), most);
+        let begun = begun.await?;
         let moment = begun.looked.moment;
         if let Some(hits) = shown.and_then(|shown| shown.at(moment)) {
             return Ok(Hits::kept(hits, mode, why));
@@ -163,7 +169,7 @@ impl Searcher {
         &self,
         request: &Request,
         mode: Mode,
-        key: &str,
+        (key, expressions): (&str, &[String]),
         most: usize,
     ) -> Result<Begun, SearchError> {
         if mode == Mode::Text
@@ -176,8 +182,7 @@ impl Searcher {
             let found = (!found.is_empty()).then_some((text, found));
             return Ok(Begun { looked, found });
         }
-        let expressions = request.query.expressions();
-        let looked = self.store.look_up(Some(key), &expressions).await?;
+        let looked = self.store.look_up(Some(key), expressions).await?;
         let found = None;
         Ok(Begun { looked, found })
     }

@@ -193,7 +193,7 @@ impl Store {
     }
 
     /// What there is of each name, all of one moment. Once values are more than `room` bytes together,
-    /// the rest is not read.
+    /// only those of at most 4 KiB are read.
     pub async fn recall_all(
         &self,
         identities: &[Identity],

@@ -153,9 +153,9 @@ pub(crate) fn explain(error: &StoreError) -> ToolError {
         StoreError::Cursor => ToolError::invalid("cursor", text),
         StoreError::Busy => ToolError::new(Code::Unavailable, text).with_retry_after(BUSY_RETRY),
         StoreError::Full => ToolError::new(Code::Unavailable, text)
-            .with_hint("this write changed nothing; make room on the disk, then call again"),
+            .with_hint("what failed changed nothing; make room on the disk, then call again"),
         StoreError::ReadOnly => ToolError::new(Code::Unavailable, text).with_hint(
-            "this write changed nothing; the operator must let the server write its data directory, and \
+            "what failed changed nothing; the operator must let the server write its data directory, and \
              start it again",
         ),
         StoreError::Damaged { .. } => ToolError::new(Code::Unavailable, text).with_hint(
@@ -163,7 +163,7 @@ pub(crate) fn explain(error: &StoreError) -> ToolError {
              the full-text index, `restore` puts a backup in its place",
         ),
         StoreError::Unusable { .. } => ToolError::new(Code::Unavailable, text).with_hint(
-            "this write changed nothing; the operator must look after the disk, permissions, quotas and \
+            "what failed changed nothing; the operator must look after the disk, permissions, quotas and \
              limits on the size of files",
         ),
         StoreError::Closed

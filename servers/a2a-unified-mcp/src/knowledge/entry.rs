@@ -151,7 +151,8 @@ impl Entry {
         } = &self.identity;
         let names = source.as_str().len() + category.as_str().len() + key.as_str().len();
         let tags: usize = self.tags.iter().map(|tag| 48 + tag.as_str().len()).sum();
-        let metadata = serde_json::to_vec(&self.metadata).map_or(0, |text| text.len());
+        // A value takes 32 bytes, and its text may be two.
+        let metadata = serde_json::to_vec(&self.metadata).map_or(0, |text| 16 * text.len());
         size_of::<Self>() + names + self.value.as_str().len() + tags + metadata
     }
 }

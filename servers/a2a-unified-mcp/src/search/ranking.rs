@@ -1,6 +1,7 @@
 //! Entries in the order of how well they fit.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use super::kept::Found;
 use super::{Hit, Mode, snippet};
@@ -40,10 +41,14 @@ impl Ranking {
     }
 }
 
-/// Those entries as hits that are among what was found.
+/// What was found, as far as it is among those entries.
 pub(super) fn present(found: &Found, entries: Vec<(Entry, bool)>) -> Vec<Hit> {
-    let scored = |(entry, is_whole): (Entry, bool)| {
-        let (_, score) = found.best.iter().find(|(id, _)| *id == entry.id)?;
+    let mut entries: HashMap<i64, (Entry, bool)> = entries
+        .into_iter()
+        .map(|entry| (entry.0.id, entry))
+        .collect();
+    let hit = |(id, score): &(i64, f64)| {
+        let (entry, is_whole) = entries.remove(id)?;
         Some(Hit {
             snippet: snippet::best(entry.value.as_str(), &found.stems),
             score: *score,
@@ -51,7 +56,7 @@ pub(super) fn present(found: &Found, entries: Vec<(Entry, bool)>) -> Vec<Hit> {
             entry,
         })
     };
-    entries.into_iter().filter_map(scored).collect()
+    found.best.iter().filter_map(hit).collect()
 }
 
 /// Each score as a share of the best one.
@@ -79,9 +84,11 @@ pub(super) fn best(
     limit: usize,
     min_score: Option<f64>,
 ) -> Vec<(i64, f64)> {
+    for ranked in &mut ranked {
+        ranked.score = (ranked.score * DECIMALS).round() / DECIMALS;
+    }
     ranked.sort_by(better);
     let enough = |ranked: &Ranked| min_score.is_none_or(|least| ranked.score >= least);
     let ranked = ranked.into_iter().filter(enough).take(limit);
-    let shown = |ranked: Ranked| (ranked.id, (ranked.score * DECIMALS).round() / DECIMALS);
-    ranked.map(shown).collect()
+    ranked.map(|ranked| (ranked.id, ranked.score)).collect()
 }

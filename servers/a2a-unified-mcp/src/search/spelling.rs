@@ -35,6 +35,9 @@ pub(super) async fn meant(
             return Ok(vec![(beginning, *count)]);
         }
     }
+    if *left == 0 {
+        return Ok(Vec::new());
+    }
     let near = near(store, &stem, left).await?;
     Ok(near
         .into_iter()

@@ -159,7 +159,7 @@ impl Text {
         {
             ask.newest = share(DRIVEN, *rarest);
         }
-        if driving == self.terms.len() {
+        if driving >= self.terms.len() {
             return Ok(Worded::Ranked(store.rank(ask).await?));
         }
         Ok(Worded::Among(self.driven(store, ask, driving).await?))

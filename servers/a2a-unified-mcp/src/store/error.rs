@@ -143,7 +143,12 @@ impl From<sqlx::Error> for StoreError {
         };
         let is_taken = extended(&error).is_some_and(|number| code::TAKEN.contains(&number));
         // A column of another type than any statement writes is of a page that was overwritten.
-        let is_odd = matches!(error, sqlx::Error::ColumnDecode { .. });
+        let is_odd = matches!(
+            error,
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)
+        );
+        // What is kept as text was spoilt into something else.
+        let is_odd = is_odd || reason(&error).contains("JSON cannot hold BLOB values");
         if is_taken || is_odd {
             let reason = reason(&error);
             return Self::Damaged { reason };

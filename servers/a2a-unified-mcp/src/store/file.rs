@@ -65,6 +65,11 @@ pub(super) fn look_only(path: &Path) -> Result<(), StoreError> {
     judge(path, is_log_left(path))
 }
 
+/// Where a path leads; itself where that cannot be told.
+pub(super) fn real(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
 /// A file to be read that may not be there.
 pub(super) fn open_to_look(path: &Path) -> Option<File> {
     File::open(path).ok()

@@ -35,13 +35,6 @@ pub struct Epoch {
     pub(super) until: Option<Timestamp>,
 }
 
-impl Epoch {
-    /// Whether it still lasts, if nothing was written.
-    fn lasts(self) -> bool {
-        self.until.is_none_or(|until| Timestamp::now() < until)
-    }
-}
-
 /// The first copy of the header of the wal-index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark([u8; 48]);
@@ -52,38 +45,33 @@ struct Newest {
     mark: Mark,
     moment: Moment,
     epoch: Epoch,
+    read_at: Timestamp,
 }
 
 /// The newest moment that was read.
 #[derive(Debug)]
 pub(super) struct Moments {
     wal_index: PathBuf,
-    /// Open until the process ends: closing any descriptor of a file lets go all locks that the process
+    /// Opened after the first read, when SQLite has it, and open until the process ends: closing any descriptor of a file lets go all locks that the process
     /// has on it (fcntl(2), "Advisory record locking"), those of SQLite too.
     file: OnceLock<ManuallyDrop<File>>,
     newest: Mutex<Option<Newest>>,
 }
 
 impl Moments {
-    /// Of the database at `path`.
+    /// Of the database at `path`; SQLite has its other files beside the file that links lead to.
     pub(super) fn of(path: &Path) -> Self {
         Self {
-            wal_index: file::beside(path, "-shm"),
+            wal_index: file::beside(&file::real(path), "-shm"),
             file: OnceLock::new(),
             newest: Mutex::default(),
         }
     }
 
-    /// What changes with each commit; `None` when it cannot be told, as before the first read.
+    /// What changes with each commit; `None` before the first read.
     pub(super) fn mark(&self) -> Option<Mark> {
-        let file = if let Some(file) = self.file.get() {
-            file
-        } else {
-            let opened = ManuallyDrop::new(file::open_to_look(&self.wal_index)?);
-            self.file.get_or_init(|| opened)
-        };
         let mut header = [0; 48];
-        file.read_exact_at(&mut header, 0).ok()?;
+        self.file.get()?.read_exact_at(&mut header, 0).ok()?;
         Some(Mark(header))
     }
 
@@ -94,8 +82,11 @@ impl Moments {
 
     /// The epoch, when nothing was committed since it was read and it still lasts.
     pub(super) fn lasting(&self) -> Option<Epoch> {
-        let epoch = self.unchanged()?.epoch;
-        epoch.lasts().then_some(epoch)
+        let Newest { epoch, read_at, .. } = self.unchanged()?;
+        let now = Timestamp::now();
+        // Where the clock was set back, entries may be there again.
+        let lasts = read_at <= now && epoch.until.is_none_or(|until| now < until);
+        lasts.then_some(epoch)
     }
 
     /// Takes note of what was read after `mark`; entries pass their time at `until` and not before.
@@ -105,7 +96,14 @@ impl Moments {
             mark,
             moment,
             epoch: Epoch { since, until },
+            read_at: Timestamp::now(),
         });
+        if self.file.get().is_none()
+            && let Some(opened) = file::open_to_look(&self.wal_index)
+        {
+            let opened = ManuallyDrop::new(opened);
+            self.file.get_or_init(|| opened);
+        }
     }
 
     fn unchanged(&self) -> Option<Newest> {

@@ -17,6 +17,9 @@ use crate::knowledge::{
 /// Groups that [`Stats::groups`] names at most.
 const MOST_GROUPS: i64 = 1000;
 
+/// Values of as many bytes are read whether there is room or not.
+const SMALL: i64 = 4096;
+
 /// How far the file has come: greater after each change, whichever process made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
@@ -84,8 +87,8 @@ impl Recalled {
     }
 }
 
-/// What there is of each name, in one snapshot. Once values are more than `room` bytes together, the
-/// rest is not read.
+/// What there is of each name, in one snapshot. Once values are more than `room` bytes together, only
+/// small ones are read.
 pub(super) async fn recall(
     pool: &Readers,
     identities: &[Identity],
@@ -95,7 +98,7 @@ pub(super) async fn recall(
     let mut query = QueryBuilder::new("SELECT n.place, ");
     query.push(COLUMNS);
     query.push(
-        " FROM (SELECT n.key AS place, k.id, \
+        " FROM (SELECT n.key AS place, k.id, octet_length(k.value) AS length, \
         sum(octet_length(k.value)) OVER (ORDER BY n.key) AS bytes FROM json_each(",
     );
     query.push_bind(json(&identities)?);
@@ -105,8 +108,9 @@ pub(super) async fn recall(
         WHERE k.expires_at IS NULL OR k.expires_at > ",
     );
     query.push_bind(now.as_millis());
-    query.push(") AS n LEFT JOIN knowledge AS k ON k.id = n.id AND n.bytes <= ");
+    query.push(") AS n LEFT JOIN knowledge AS k ON k.id = n.id AND (n.bytes <= ");
     query.push_bind(i64::try_from(room).unwrap_or(i64::MAX));
+    query.push(" OR n.length <= ").push(SMALL).push(")");
     let mut recalled = vec![Recalled::Missing; identities.len()];
     for row in query.build().fetch_all(pool).await? {
         let place = usize::try_from(row.try_get::<i64, _>("place")?).unwrap_or(usize::MAX);

@@ -33,7 +33,7 @@ pub(super) fn entry(row: &SqliteRow) -> Result<Entry, StoreError> {
 
 /// An entry of `knowledge AS k` and its `score` as a JSON array, which [`Scored`] reads.
 pub(super) const SCORED: &str = "json_array(k.id, k.source, k.category, k.key, k.value, k.metadata, \
-    k.tags, k.revision, k.created_at, k.updated_at, k.expires_at, score)";
+    k.tags, k.revision, k.created_at, k.updated_at, k.expires_at, f.score)";
 
 /// The columns of an entry, and how well it fits.
 #[derive(Deserialize)]

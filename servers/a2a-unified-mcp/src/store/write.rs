@@ -243,7 +243,12 @@ impl Job for Index {
             }
             Self::Rebuild => "INSERT INTO knowledge_fts (knowledge_fts) VALUES ('rebuild')",
         };
-        sqlx::query(command).execute(connection).await?;
+        sqlx::query(command).execute(&mut *connection).await?;
+        if matches!(self, Self::Rebuild) {
+            // What was found with the old index.
+            let forget = sqlx::query("DELETE FROM search_cache");
+            forget.execute(connection).await?;
+        }
         Ok(())
     }
 }

@@ -18,7 +18,7 @@ use crate::knowledge::{Draft, Timestamp};
 const SLOW: Duration = Duration::from_millis(2);
 /// No transaction counts as longer: it waited for another process.
 const LONGEST: Duration = Duration::from_millis(8);
-/// Values of one transaction together, unless there is only one. Each MiB may take the index a second.
+/// Values of single writes that share a transaction, in bytes. Each MiB may take the index a second.
 const GROUP_BYTES: usize = 1 << 20;
 /// How long nothing must come before what can wait is written. Every commit has all readers, in every
 /// process, read again what they had in memory.

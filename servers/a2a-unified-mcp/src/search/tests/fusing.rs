@@ -185,6 +185,8 @@ async fn filters_hold_for_meaning_too() {
         (Mode::Hybrid, "car"),
         (Mode::Hybrid, "category:notes car"),
         (Mode::Hybrid, "\"many things\" car"),
+        (Mode::Hybrid, "category:notes"),
+        (Mode::Hybrid, "\"many things\""),
     ] {
         let request = Request {
             filter: red.clone(),

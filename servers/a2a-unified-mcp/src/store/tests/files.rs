@@ -225,3 +225,18 @@ async fn a_row_that_cannot_be_there_is_damage() {
     assert_eq!(value(&stage, "a").await.as_deref(), Some("2"));
     stage.put(draft("b", "1")).await.unwrap();
 }
+
+/// What `.cargo/config.toml` asks for: statements that are prepared once.
+#[tokio::test]
+async fn sqlite_is_built_for_statements_that_stay_prepared() {
+    let stage = stage().await;
+    let mut reading = stage.readers.acquire().await.unwrap();
+    let used: (bool, bool) = sqlx::query_as(
+        "SELECT sqlite_compileoption_used('ENABLE_QPSG'), sqlite_compileoption_used('ENABLE_STAT4')",
+    )
+    .fetch_one(&mut *reading)
+    .await
+    .unwrap();
+    assert_eq!(used, (true, false));
+    reading.give_back();
+}

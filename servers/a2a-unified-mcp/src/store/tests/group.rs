@@ -245,7 +245,7 @@ async fn large_writes_take_turns() {
 async fn no_more_is_recalled_than_there_is_room_for() {
     let store = stage().await;
     for key in ["a", "b", "c"] {
-        store.put(draft(key, &"é".repeat(500))).await.unwrap();
+        store.put(draft(key, &"é".repeat(2500))).await.unwrap();
     }
     let names = ["c", "missing", "a", "c", "b"].map(identity);
     let told = async |room| {
@@ -258,9 +258,11 @@ async fn no_more_is_recalled_than_there_is_room_for() {
         told.collect::<String>()
     };
     assert_eq!(told(usize::MAX).await, "c-acb");
-    assert_eq!(told(3000).await, "c-ac.");
-    assert_eq!(told(2999).await, "c-a..");
+    assert_eq!(told(15_000).await, "c-ac.");
+    assert_eq!(told(14_999).await, "c-a..");
     assert_eq!(told(0).await, ".-...");
+    store.put(draft("b", "small")).await.unwrap();
+    assert_eq!(told(0).await, ".-..b");
 }
 
 #[tokio::test]

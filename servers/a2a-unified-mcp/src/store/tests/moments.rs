@@ -9,6 +9,8 @@ use super::*;
 async fn a_moment_is_known_until_anything_is_committed_by_anyone() {
     let stage = stage().await;
     stage.put(draft("a", "x")).await.unwrap();
+    // The first read shows where to look.
+    stage.moment().await.unwrap();
     let first = stage.moment().await.unwrap();
     assert_eq!(stage.known_moment(), Some(first));
 
@@ -52,6 +54,7 @@ async fn looking_lets_no_lock_go() {
         .execute(&mut *reading)
         .await
         .unwrap();
+    stage.moment().await.unwrap();
     let before = locks();
     for _ in 0..10 {
         stage.moments.mark().unwrap();

@@ -15,6 +15,7 @@ use crate::store::Store;
 
 /// Versions that are read at once.
 const PART: NonZeroU32 = NonZeroU32::MIN.saturating_add(15);
+const PART_LEN: usize = 16;
 
 /// What an entry said before.
 #[derive(Debug)]
@@ -103,7 +104,7 @@ impl Tool for MemoryHistory {
 
 impl MemoryHistory {
     /// The newest versions, at least one, for which there is room, and whether there are more. They are
-    /// read in parts, so that what there is no room for takes no memory.
+    /// read in parts, so that little is that there is no room for.
     async fn versions(
         &self,
         identity: &Identity,
@@ -120,12 +121,16 @@ impl MemoryHistory {
                 return Ok((told, false));
             };
             before = Some(last.revision);
+            let is_last = part.len() < PART_LEN;
             for version in part {
                 spent = spent.saturating_add(fit::cost_of_part(&version));
                 if told.len() == most || (!told.is_empty() && spent > room) {
                     return Ok((told, true));
                 }
                 told.push(version);
+            }
+            if is_last {
+                return Ok((told, false));
             }
         }
     }

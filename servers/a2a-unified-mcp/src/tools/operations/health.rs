@@ -42,6 +42,7 @@ impl Checks for MemoryChecks {
 impl MemoryChecks {
     async fn file(&self) -> Check {
         let path = self.store.path().display();
+        // What certainly reads the file.
         match self.store.next_expiry().await {
             Ok(_) => Check::new("store", true, format!("entries are kept in {path}")),
             Err(error) => Check::new("store", false, format!("{path}: {error}")),
