@@ -26,7 +26,9 @@
 //! # }
 //! ```
 
+mod attach;
 mod auth;
+mod client;
 pub mod config;
 mod descriptors;
 mod error;
@@ -42,6 +44,7 @@ mod reference;
 mod reload;
 mod renewal;
 mod run;
+mod running;
 mod sections;
 mod settings;
 mod stderr;
@@ -58,6 +61,7 @@ pub use reference::reference;
 pub use reload::{Occasion, Reloading};
 pub use renewal::{Load, Policies, Refusal, Renewal};
 pub use run::{Access, Identity, MissingToken, run};
+pub use running::Running;
 pub use sections::{Freshness, Sections, Standing};
 pub use settings::{
     HttpConfig, LogConfig, LogFormat, LogLevel, OpsConfig, ServeConfig, TransportConfig,

@@ -5,6 +5,7 @@
 //! input is seen at once.
 
 pub(crate) mod hang_up;
+pub(crate) mod line;
 
 use std::io;
 use std::pin::Pin;
@@ -15,16 +16,12 @@ use rmcp::RoleServer;
 use rmcp::model::{ContentBlock, ErrorCode, ErrorData, JsonRpcMessage, RequestId, ServerResult};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Mutex, Notify};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
-/// What is read from the pipe at once: the pipe's own default capacity.
-const READ_BYTES: usize = 64 * 1024;
-
-/// A line buffer larger than this is given back after the message.
-const KEEP_BYTES: usize = 64 * 1024;
+use self::line::{END_BYTES, Line, LineReader};
 
 /// Bytes of replies that may wait for the client to read; further requests are not read until then.
 const UNREAD_BYTES: usize = 4 * 1024 * 1024;
@@ -38,27 +35,13 @@ const ENCODED_CONTENT: usize = 3;
 /// What a waiting reply takes beside its bytes: the task that writes it.
 const REPLY_BYTES: usize = 4 * 1024;
 
-/// How far from either end of a line the id of a request is looked for when the message as a whole
-/// cannot be read: clients write it first or last.
-const ID_WITHIN_BYTES: usize = 256;
-
 /// Messages by line over a reader and a writer.
 pub(crate) struct Lines<R, W> {
-    reader: BufReader<R>,
-    line: Vec<u8>,
-    too_long: bool,
-    max_bytes: usize,
+    input: LineReader<R>,
     writer: Arc<Mutex<W>>,
     unread: Arc<Unread>,
     refusal: Option<Pin<Box<dyn Future<Output = io::Result<()>> + Send>>>,
     ended: CancellationToken,
-}
-
-/// What a read brought.
-enum Line {
-    Whole,
-    TooLong,
-    End,
 }
 
 impl<R, W> Lines<R, W>
@@ -69,10 +52,7 @@ where
     /// Messages of at most `max_bytes`. `ended` fires when the input does.
     pub(crate) fn new(reader: R, writer: W, max_bytes: usize, ended: CancellationToken) -> Self {
         Self {
-            reader: BufReader::with_capacity(READ_BYTES, reader),
-            line: Vec::new(),
-            too_long: false,
-            max_bytes,
+            input: LineReader::new(reader, max_bytes),
             writer: Arc::new(Mutex::new(writer)),
             unread: Arc::default(),
             refusal: None,
@@ -91,45 +71,20 @@ where
             self.unread.room().await;
             // Lines that are in memory already must not outrun the replies (tokio's coop).
             tokio::task::coop::consume_budget().await;
-            let message = match self.read_line().await? {
+            let message = match self.input.read().await? {
                 Line::Whole => self.read_message(),
                 Line::TooLong => self.refuse_too_long(),
                 Line::End => return Ok(None),
             };
-            self.forget_line();
+            self.input.forget();
             if message.is_some() {
                 return Ok(message);
             }
         }
     }
 
-    /// Reads one line into `self.line`, or both ends of one that is too long.
-    async fn read_line(&mut self) -> io::Result<Line> {
-        loop {
-            let available = self.reader.fill_buf().await?;
-            if available.is_empty() {
-                return Ok(Line::End);
-            }
-            let newline = available.iter().position(|&byte| byte == b'\n');
-            let used = newline.map_or(available.len(), |at| at + 1);
-            self.line
-                .extend_from_slice(available.get(..used).unwrap_or(available));
-            self.reader.consume(used);
-            self.too_long |= self.line.len() > self.max_bytes.saturating_add(1);
-            if self.too_long {
-                let end = self.line.len().saturating_sub(ID_WITHIN_BYTES);
-                self.line.drain(ID_WITHIN_BYTES.min(end)..end);
-                self.line.shrink_to(KEEP_BYTES);
-            }
-            if newline.is_some() {
-                let too_long = std::mem::take(&mut self.too_long);
-                return Ok(if too_long { Line::TooLong } else { Line::Whole });
-            }
-        }
-    }
-
     fn read_message(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
-        let line = self.line.trim_ascii();
+        let line = self.input.line().trim_ascii();
         if line.is_empty() {
             return None;
         }
@@ -146,7 +101,7 @@ where
     /// ignored, as other servers do, so that two peers never echo errors at each other.
     fn refuse(&mut self, error: &serde_json::Error) {
         tracing::debug!(%error, "a message could not be read");
-        let id = request_id(&self.line);
+        let id = request_id(self.input.line());
         if error.is_data() {
             self.answer_with(
                 ErrorCode::INVALID_REQUEST,
@@ -159,10 +114,10 @@ where
     }
 
     fn refuse_too_long(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
-        let limit = self.max_bytes;
+        let limit = self.input.max_bytes();
         tracing::warn!(limit, "a message was too long");
         let message = format!("the message is longer than {limit} bytes");
-        let id = request_id(&self.line);
+        let id = request_id(self.input.line());
         self.answer_with(ErrorCode::INVALID_REQUEST, message, id);
         None
     }
@@ -176,13 +131,6 @@ where
         let error = ErrorData::new(code, message, None);
         let error = TxJsonRpcMessage::<RoleServer>::error(error, id);
         self.refusal = Some(Box::pin(self.send(error)));
-    }
-
-    fn forget_line(&mut self) {
-        self.line.clear();
-        if self.line.capacity() > KEEP_BYTES {
-            self.line = Vec::new();
-        }
     }
 }
 
@@ -301,16 +249,17 @@ impl Drop for Waiting {
     }
 }
 
-/// The id of a request that cannot be read as a whole: before its parameters, or at its very end.
-fn request_id(line: &[u8]) -> Option<RequestId> {
-    let head = line.get(..ID_WITHIN_BYTES).unwrap_or(line);
+/// The id of a request that cannot be read as a whole: before its parameters, or at its very end,
+/// because clients write it first or last.
+pub(crate) fn request_id(line: &[u8]) -> Option<RequestId> {
+    let head = line.get(..END_BYTES).unwrap_or(line);
     let head = String::from_utf8_lossy(head);
     let head = head.split("\"params\"").next()?;
     let first = head.split_once("\"id\"").and_then(|(_, after)| id(after));
     if let Some((id, _)) = first {
         return Some(id);
     }
-    let tail = line.get(line.len().saturating_sub(ID_WITHIN_BYTES)..)?;
+    let tail = line.get(line.len().saturating_sub(END_BYTES)..)?;
     let tail = String::from_utf8_lossy(tail);
     let (id, rest) = id(tail.rsplit_once("\"id\"")?.1)?;
     (rest.trim() == "}").then_some(id)

@@ -6,6 +6,7 @@ use a2a_unified_mcp::import::{Options, Origin};
 use a2a_unified_mcp::knowledge::{Category, Source};
 use a2a_unified_mcp::store::OnConflict;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use mcp_serve::Running;
 use mcp_serve::config::Setting;
 use mcp_serve::program::ServeFlags;
 
@@ -64,6 +65,8 @@ pub(crate) enum Command {
     },
     /// Take over what another memory server kept; its file is only read, and servers may go on
     Import(Import),
+    #[command(flatten)]
+    Running(Running),
     /// Print the tools, configuration keys and metrics as JSON
     Reference,
 }

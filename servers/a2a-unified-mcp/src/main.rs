@@ -7,6 +7,7 @@
 mod cli;
 mod queries;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -35,6 +36,10 @@ fn main() -> ExitCode {
         };
     }
     mcp_serve::start_logging(&loaded.config.log);
+    if let Some(Command::Running(running)) = &cli.command {
+        let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+        return running.run(IDENTITY, &loaded.config.serve(), &environment);
+    }
     match run(&cli, loaded.config, file) {
         Ok(code) => code,
         Err(error) => fail(&error, 1),
@@ -74,6 +79,8 @@ async fn act(cli: &Cli, config: Config, config_file: Option<PathBuf>) -> anyhow:
         Some(Command::Doctor { repair }) => queries::diagnose(&file, &config, *repair).await,
         Some(Command::Import(import)) => queries::import(&file, import, &config).await,
         Some(Command::Reference) => queries::reference(config, start).await,
+        // Needs no server of its own, so it was run before.
+        Some(Command::Running(_)) => Ok(ExitCode::SUCCESS),
         None if cli.check => {
             Server::build(config, start).await?.store().close().await;
             let text = format!(

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use mcp_audit::LineHash;
+use mcp_serve::Running;
 use mcp_serve::config::Setting;
 use mcp_serve::program::ServeFlags;
 use toml::Value;
@@ -66,6 +67,8 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    #[command(flatten)]
+    Running(Running),
     /// Print the tools, configuration keys and metrics as JSON
     Reference,
     /// Read the record of what was done

@@ -54,6 +54,10 @@ fn main() -> ExitCode {
         };
     }
     mcp_serve::start_logging(&loaded.config.log);
+    if let Some(Command::Running(running)) = &cli.command {
+        let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+        return running.run(IDENTITY, &loaded.config.serve(), &environment);
+    }
     match serve(&cli, loaded.config, config_file) {
         Ok(code) => code,
         Err(error) => fail(&error, 1),
@@ -115,8 +119,8 @@ async fn answer(command: &Command, server: &Server, config: &Config) -> anyhow::
             queries::explain_call(server, config, (call, *json)).await
         }
         Command::Reference => queries::reference(server),
-        // Needs no server, so it was run before there was one.
-        Command::Audit(_) => Ok(ExitCode::SUCCESS),
+        // These need no server of their own, so they were run before there was one.
+        Command::Audit(_) | Command::Running(_) => Ok(ExitCode::SUCCESS),
     }
 }
 

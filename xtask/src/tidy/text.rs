@@ -28,6 +28,7 @@ const LIFTED_BANS: &[&str] = &[
     "crates/sandbox/src/runner/held.rs",
     "crates/security/src/addresses/own.rs",
     "crates/serve/src/auth.rs",
+    "crates/serve/src/client.rs",
     "crates/serve/src/program.rs",
     "crates/serve/src/reload.rs",
     "crates/serve/src/run.rs",
