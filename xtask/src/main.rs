@@ -12,6 +12,7 @@
 )]
 
 mod bench;
+mod dist;
 mod docs;
 mod eval;
 mod fuzz;
@@ -22,6 +23,7 @@ mod lint;
 mod model;
 mod process;
 mod server;
+mod stack;
 mod suite;
 mod tidy;
 mod torture;
@@ -96,6 +98,12 @@ const CHORES: &[Chore] = &[
         options: "[--list] [--binaries DIR] [NAME]...",
         summary: "outside clients and conformance suites against the built servers",
         run: judge::run,
+    },
+    Chore {
+        name: "stack",
+        options: "test [--built DIR]",
+        summary: "the containers of deploy/ on a container engine of their own (needs root)",
+        run: stack::run,
     },
     Chore {
         name: "bench",
