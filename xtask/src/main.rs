@@ -100,6 +100,12 @@ const CHORES: &[Chore] = &[
         run: judge::run,
     },
     Chore {
+        name: "dist",
+        options: "[--profile PROFILE]",
+        summary: "what is shipped, in target/dist: programs, model, images' contexts, sums, SBOM",
+        run: dist::run,
+    },
+    Chore {
         name: "stack",
         options: "test [--built DIR]",
         summary: "the containers of deploy/ on a container engine of their own (needs root)",

@@ -6,9 +6,9 @@ use a2a_unified_mcp::import::{Options, Origin};
 use a2a_unified_mcp::knowledge::{Category, Source};
 use a2a_unified_mcp::store::OnConflict;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use mcp_serve::Running;
 use mcp_serve::config::Setting;
 use mcp_serve::program::ServeFlags;
+use mcp_serve::{Papers, Running};
 
 /// Shared, durable memory for many agents: remember, search and recall as MCP tools.
 #[derive(Debug, Clone, Parser)]
@@ -67,6 +67,8 @@ pub(crate) enum Command {
     Import(Import),
     #[command(flatten)]
     Running(Running),
+    #[command(flatten)]
+    Papers(Papers),
     /// Print the tools, configuration keys and metrics as JSON
     Reference,
 }

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use mcp_audit::LineHash;
-use mcp_serve::Running;
 use mcp_serve::config::Setting;
 use mcp_serve::program::ServeFlags;
+use mcp_serve::{Papers, Running};
 use toml::Value;
 
 /// An agent's hands on this machine: commands, files, processes and HTTP as MCP tools.
@@ -69,6 +69,8 @@ pub(crate) enum Command {
     },
     #[command(flatten)]
     Running(Running),
+    #[command(flatten)]
+    Papers(Papers),
     /// Print the tools, configuration keys and metrics as JSON
     Reference,
     /// Read the record of what was done

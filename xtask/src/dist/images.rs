@@ -30,15 +30,22 @@ pub(crate) fn lay_out(workspace: &Workspace, built: &Path, to: &Path) -> Result<
             &context.join("share/LICENSE"),
         )?;
         if server == WITH_MODEL {
-            let model = crate::model::ensure_made(workspace)?;
-            let share = context.join("share");
-            copy(&model, &share.join(mcp_embedding::FILE_NAME))?;
-            copy(
-                &model.with_file_name("LICENSE"),
-                &share.join("MODEL-LICENSE"),
-            )?;
-            copy(&model.with_file_name("NOTICE"), &share.join("MODEL-NOTICE"))?;
+            model(workspace, &context.join("share"), "MODEL-")?;
         }
+    }
+    Ok(())
+}
+
+/// Puts the embedding model into a directory, with what must go with it under names that start with
+/// `prefix`.
+pub(super) fn model(workspace: &Workspace, to: &Path, prefix: &str) -> Result<()> {
+    let model = crate::model::ensure_made(workspace)?;
+    copy(&model, &to.join(mcp_embedding::FILE_NAME))?;
+    for terms in ["LICENSE", "NOTICE"] {
+        copy(
+            &model.with_file_name(terms),
+            &to.join(format!("{prefix}{terms}")),
+        )?;
     }
     Ok(())
 }
@@ -59,7 +66,8 @@ pub(crate) fn copy_tree(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn copy(from: &Path, to: &Path) -> Result<()> {
+/// Copies a file with its permissions.
+pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
     let copied = fs::copy(from, to);
     copied.with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
     Ok(())
