@@ -126,7 +126,7 @@ const CHORES: &[Chore] = &[
     Chore {
         name: "docs",
         options: "[--check]",
-        summary: "rewrite the generated tables of README.md, or fail when one is stale",
+        summary: "rewrite the generated tables of README.md and the dashboards, or fail when one is stale",
         run: docs::run,
     },
 ];

@@ -97,6 +97,7 @@ fn operate(stack: &mut Stack<'_>) -> Result<()> {
     claude::bridges_end_with_their_clients(stack)?;
     claude::tokens_are_asked_for(stack)?;
     alerts::targets_are_scraped(stack)?;
+    alerts::panels_show_something(stack)?;
     stack.chapter("Watch")?;
     alerts::come_and_go(stack)?;
 

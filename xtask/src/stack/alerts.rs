@@ -57,6 +57,39 @@ pub(super) fn query(stack: &Stack<'_>, expression: &str) -> Result<String> {
         .ask(&[&promtool[..], &[server, expression]].concat())
 }
 
+/// Every panel of every dashboard is a query that Prometheus takes, and shows something when there is anything
+/// of its metric to show.
+pub(super) fn panels_show_something(stack: &Stack<'_>) -> Result<()> {
+    let directory = stack.place.deploy.join("grafana/dashboards");
+    let mut shown = 0;
+    for entry in fs::read_dir(&directory)? {
+        let path = entry?.path();
+        let dashboard: Value = serde_json::from_str(&fs::read_to_string(&path)?)?;
+        let panels = dashboard.get("panels").and_then(Value::as_array);
+        for panel in panels.context("a dashboard without panels")? {
+            let targets = panel.get("targets").and_then(Value::as_array);
+            for target in targets.context("a panel without targets")? {
+                let expression = target.get("expr").and_then(Value::as_str);
+                let expression = expression.context("a target without a query")?;
+                let expression = expression.replace("$__rate_interval", "1m");
+                let series = query(stack, &expression)?;
+                let has_any = names(&expression)
+                    .map(|name| Ok(!query(stack, name)?.is_empty()))
+                    .collect::<Result<Vec<bool>>>()?;
+                let may_be_empty = has_any.is_empty() || has_any.contains(&false);
+                ensure!(
+                    may_be_empty || !series.is_empty(),
+                    "nothing is shown of {expression}"
+                );
+                shown += usize::from(!series.is_empty());
+            }
+        }
+    }
+    println!("stack dashboards: {shown} queries show something");
+    ensure!(shown > 0, "no panel shows anything");
+    Ok(())
+}
+
 /// An alert comes when a server is stopped, and goes when it is started again.
 pub(super) fn come_and_go(stack: &Stack<'_>) -> Result<()> {
     let (container, _) = SERVERS[0];

@@ -256,8 +256,13 @@ pub(super) fn are_gone(stack: &Stack<'_>, data_stays: bool) -> Result<()> {
     let volumes = stack
         .engine
         .ask(&["volume", "ls", "--format", "{{.Name}}"])?;
+    let mut found = sorted(&volumes);
+    if data_stays {
+        // Version 1 of compose makes the volumes of services that are not started too.
+        found.retain(|volume| *volume != "grafana-data");
+    }
     let expected: &[&str] = if data_stays { &VOLUMES } else { &[] };
-    ensure!(sorted(&volumes) == expected, "volumes are {volumes}");
+    ensure!(found == expected, "volumes are {volumes}");
     Ok(())
 }
 

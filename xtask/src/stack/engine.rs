@@ -73,6 +73,8 @@ impl Engine {
         dockerd.arg("--pidfile").arg(runtime.join("pid"));
         dockerd.arg("--host").arg(socket(&runtime));
         dockerd.args(["--bridge", "none", "--default-address-pool", NETWORKS]);
+        // The machine's firewall stays as it is: published ports are proxied, nobody needs to leave.
+        dockerd.args(["--iptables=false", "--ip-forward=false"]);
         dockerd.stdout(output.try_clone()?).stderr(output);
         let mut engine = Self {
             process: Some(Grouped::spawn(&mut dockerd)?),
@@ -178,6 +180,8 @@ impl Engine {
         println!("stack: fetching Prometheus and Alertmanager");
         let packages = to.join("packages");
         fs::create_dir_all(&packages)?;
+        let mut update = Command::new("apt-get");
+        process::run_logged(update.args(["update", "-qq"]), INSTALL_LIMIT, &self.log)?;
         let mut download = Command::new("apt-get");
         download.args(["download", "prometheus", "prometheus-alertmanager"]);
         download.current_dir(&packages);
