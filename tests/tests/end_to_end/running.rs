@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use mcp_tests::{Ended, Era, Http, Peer, Reply, Setup, Signal, Stdio, alive_with, mark, until};
+use mcp_tests::{
+    Ended, Era, Http, PATIENCE, Peer, Reply, Setup, Signal, Stdio, alive_with, mark, until,
+};
 use serde_json::{Value, json};
 
 /// A bridge with nothing to wait for ends within this.
@@ -211,7 +213,7 @@ fn a_session_that_the_server_forgot_is_opened_again() {
 #[test]
 fn callers_hear_when_the_server_behind_a_bridge_is_gone() {
     for era in [Era::Legacy, Era::Modern] {
-        let server = Setup::default().http();
+        let mut server = Setup::default().http();
         let mut client = attached(&server, era);
         let call = client.send_call("execute_command", &json!({ "command": "sleep 60" }));
         until("the call", || {
@@ -222,6 +224,7 @@ fn callers_hear_when_the_server_behind_a_bridge_is_gone() {
         });
         server.process.signal(Signal::KILL);
         assert!(client.answer(call).is_err(), "{era:?}");
+        server.process.ended_within(PATIENCE);
         let next = client.request("tools/list", json!({})).unwrap_err();
         assert!(next.message.contains("cannot connect"), "{next:?}");
     }

@@ -169,4 +169,19 @@ mod tests {
         assert!(is_real("mcp_calls", &real) && is_real("mcp_calls_count", &real));
         assert!(!is_real("mcp_call", &real) && !is_real("mcp_calls_total", &real));
     }
+
+    #[test]
+    fn each_alert_has_a_test_in_which_it_fires() {
+        let alerts = include_str!("../../../deploy/prometheus/alerts.yml");
+        let tests = include_str!("../../../deploy/prometheus/alerts_test.yml");
+        let named = alerts
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("- alert: "));
+        let named: Vec<&str> = named.collect();
+        assert!(named.len() > 5, "{named:?}");
+        for alert in named {
+            let fires = format!("alertname: {alert}\n        exp_alerts:\n");
+            assert!(tests.contains(&fires), "{alert} never fires in a test");
+        }
+    }
 }
