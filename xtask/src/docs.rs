@@ -1,12 +1,14 @@
-//! The tables of `README.md` that come from the servers themselves.
+//! The tables of `README.md` and the dashboards that come from the servers themselves.
 //!
 //! A block starts at `<!-- generated:NAME -->` and ends at the next `<!-- /generated -->`; what
 //! lies between is replaced by what `reference`, a sub-command of each server, says.
 
+mod dashboards;
 mod tables;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -59,6 +61,27 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
     if !stale.is_empty() {
         fs::write(&path, new).with_context(|| format!("cannot write {DOCUMENT}"))?;
         println!("{DOCUMENT}: rewrote {}", stale.join(", "));
+    }
+    let reference = references
+        .get(OMNIPOTENT)
+        .context("a server says nothing")?;
+    let directory = workspace.root.join(dashboards::DIRECTORY);
+    keep_dashboards(&directory, dashboards::render(reference)?, check)
+}
+
+/// Writes the dashboards that are not as they should be, or fails for one that is not.
+fn keep_dashboards(directory: &Path, rendered: Vec<(String, String)>, check: bool) -> Result<()> {
+    for (name, text) in rendered {
+        let path = directory.join(&name);
+        if fs::read_to_string(&path).is_ok_and(|old| old == text) {
+            continue;
+        }
+        if check {
+            bail!("{} is stale: run `cargo xtask docs`", path.display());
+        }
+        fs::create_dir_all(directory)?;
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        println!("{}: rewrote {name}", dashboards::DIRECTORY);
     }
     Ok(())
 }

@@ -11,12 +11,22 @@ const MAX_ANSWER_BYTES: u64 = 64 * 1024;
 
 /// Status of `GET path`; connecting and each read take at most `limit`.
 pub(crate) fn status(address: SocketAddr, path: &str, limit: Duration) -> Result<u16> {
+    status_with(address, path, "", limit)
+}
+
+/// Status of `GET path` with further fields in its head, each ended by a CRLF.
+pub(crate) fn status_with(
+    address: SocketAddr,
+    path: &str,
+    fields: &str,
+    limit: Duration,
+) -> Result<u16> {
     let mut stream = TcpStream::connect_timeout(&address, limit)?;
     stream.set_read_timeout(Some(limit))?;
     stream.set_write_timeout(Some(limit))?;
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\n{fields}Connection: close\r\n\r\n"
     )?;
     let mut answer = Vec::new();
     stream.take(MAX_ANSWER_BYTES).read_to_end(&mut answer)?;

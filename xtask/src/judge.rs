@@ -7,7 +7,7 @@
 mod bench;
 mod clients;
 mod conformance;
-mod tools;
+pub(crate) mod tools;
 
 use std::time::Instant;
 

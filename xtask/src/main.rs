@@ -12,6 +12,7 @@
 )]
 
 mod bench;
+mod dist;
 mod docs;
 mod eval;
 mod fuzz;
@@ -22,6 +23,7 @@ mod lint;
 mod model;
 mod process;
 mod server;
+mod stack;
 mod suite;
 mod tidy;
 mod torture;
@@ -98,6 +100,18 @@ const CHORES: &[Chore] = &[
         run: judge::run,
     },
     Chore {
+        name: "dist",
+        options: "[--profile PROFILE]",
+        summary: "what is shipped, in target/dist: programs, model, images' contexts, sums, SBOM",
+        run: dist::run,
+    },
+    Chore {
+        name: "stack",
+        options: "test [--built DIR]",
+        summary: "the containers of deploy/ on a container engine of their own (needs root)",
+        run: stack::run,
+    },
+    Chore {
         name: "bench",
         options: "[--profile P | --built DIR] [--json FILE] [GROUP]...",
         summary: "speed and memory of the server beside reference servers, as a table",
@@ -112,7 +126,7 @@ const CHORES: &[Chore] = &[
     Chore {
         name: "docs",
         options: "[--check]",
-        summary: "rewrite the generated tables of README.md, or fail when one is stale",
+        summary: "rewrite the generated tables of README.md and the dashboards, or fail when one is stale",
         run: docs::run,
     },
 ];

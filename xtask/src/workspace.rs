@@ -107,6 +107,33 @@ impl Workspace {
         Ok(locked)
     }
 
+    /// The licence of a locked package, and where its sources are.
+    pub(crate) fn source(&self, name: &str, version: &str) -> Result<(String, PathBuf)> {
+        let is_it = |package: &&Value| {
+            let says = |key, value| text(package, key).is_ok_and(|text| text == value);
+            says("name", name) && says("version", version)
+        };
+        let package = self.packages()?.iter().find(is_it);
+        let package = package.with_context(|| format!("{name} {version} is not locked"))?;
+        let manifest = PathBuf::from(text(package, "manifest_path")?);
+        let directory = manifest
+            .parent()
+            .context("a manifest lies in a directory")?;
+        Ok((text(package, "license")?, directory.to_owned()))
+    }
+
+    /// The version of a package of the workspace.
+    pub(crate) fn version(&self, name: &str) -> Result<String> {
+        let is_it = |package: &&Value| {
+            is_member(package) && text(package, "name").is_ok_and(|text| text == name)
+        };
+        let package = self.packages()?.iter().find(is_it);
+        text(
+            package.with_context(|| format!("there is no {name}"))?,
+            "version",
+        )
+    }
+
     /// Files that are committed or would be: git's index and what `.gitignore` lets through.
     /// Relative to the root and sorted; files deleted from the work tree are left out.
     pub(crate) fn files(&self) -> Result<Vec<String>> {

@@ -26,7 +26,9 @@
 //! # }
 //! ```
 
+mod attach;
 mod auth;
+mod client;
 pub mod config;
 mod descriptors;
 mod error;
@@ -37,11 +39,13 @@ mod http;
 mod listener;
 mod memory;
 mod ops;
+mod papers;
 pub mod program;
 mod reference;
 mod reload;
 mod renewal;
 mod run;
+mod running;
 mod sections;
 mod settings;
 mod stderr;
@@ -54,10 +58,12 @@ pub use descriptors::use_more_descriptors;
 pub use error::ServeError;
 pub use file_size::outlive_file_size_limit;
 pub use memory::give_back_large_blocks;
+pub use papers::Papers;
 pub use reference::reference;
 pub use reload::{Occasion, Reloading};
 pub use renewal::{Load, Policies, Refusal, Renewal};
 pub use run::{Access, Identity, MissingToken, run};
+pub use running::Running;
 pub use sections::{Freshness, Sections, Standing};
 pub use settings::{
     HttpConfig, LogConfig, LogFormat, LogLevel, OpsConfig, ServeConfig, TransportConfig,

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::Write;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::auth::{self, Token};
+use crate::client::reachable;
 use crate::handler::Handler;
 use crate::listener::Bounds;
 use crate::settings::DEFAULT_WRITE_TIMEOUT;
@@ -251,7 +252,7 @@ async fn serve_stdio(handler: Handler, config: &ServeConfig, stop: &Cancellation
 }
 
 /// Ends when the client has left and what it sent last should have been read.
-async fn gone() {
+pub(crate) async fn gone() {
     hung_up().await;
     tokio::time::sleep(CANCEL_GRACE).await;
 }
@@ -284,8 +285,7 @@ async fn start_ops(
     stop: &CancellationToken,
 ) -> Result<Option<Ops>, ServeError> {
     let on_http = config.http.listen.is_some();
-    let default = on_http.then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, identity.ops_port)));
-    let Some(address) = config.ops.listen.or(default) else {
+    let Some(address) = config.ops_address(identity) else {
         return Ok(None);
     };
     let listener = match bind(address, "the operations endpoint").await {
@@ -348,17 +348,6 @@ fn announce(
     if let Err(error) = std::io::stderr().write_all(text.as_bytes()) {
         tracing::debug!(%error, "standard error is closed");
     }
-}
-
-/// The loopback address stands for every address, which nobody can connect to.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        address.set_ip(match address {
-            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    address
 }
 
 /// Spawns a task that is aborted when its handle is dropped.

@@ -1,12 +1,14 @@
 //! What can be configured about serving. Every field has a default and says it.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::Identity;
 
 /// [`HttpConfig::write_timeout`] when none is configured.
 pub(crate) const DEFAULT_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -20,6 +22,15 @@ pub struct ServeConfig {
     pub http: HttpConfig,
     /// The operations endpoint.
     pub ops: OpsConfig,
+}
+
+impl ServeConfig {
+    /// Where the operations endpoint listens: where it is configured to, beside HTTP on the server's own
+    /// loopback port otherwise.
+    pub(crate) fn ops_address(&self, identity: Identity) -> Option<SocketAddr> {
+        let own = SocketAddr::from((Ipv4Addr::LOCALHOST, identity.ops_port));
+        self.ops.listen.or(self.http.listen.map(|_| own))
+    }
 }
 
 /// Messages and stopping, on every transport.

@@ -6,9 +6,9 @@
 
 mod encode;
 pub(crate) mod hang_up;
+pub(crate) mod line;
 
 use std::io;
-use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,16 +17,12 @@ use rmcp::RoleServer;
 use rmcp::model::{ErrorCode, ErrorData, RequestId};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Mutex, Notify};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
-/// What is read from the pipe at once: the pipe's own default capacity.
-const READ_BYTES: usize = 64 * 1024;
-
-/// A buffer larger than this is given back after the message.
-const KEEP_BYTES: usize = 2 * READ_BYTES;
+use self::line::{END_BYTES, Line, LineReader};
 
 /// Bytes of replies that may wait for the client to read; further requests are not read until then.
 const UNREAD_BYTES: usize = 4 * 1024 * 1024;
@@ -37,32 +33,13 @@ const LARGE_BYTES: usize = 1024 * 1024;
 /// What a waiting reply takes beside its bytes: the task that writes it.
 const REPLY_BYTES: usize = 4 * 1024;
 
-/// How far from either end of a line the id of a request is looked for when the message as a whole
-/// cannot be read: clients write it first or last.
-const ID_WITHIN_BYTES: usize = 256;
-
 /// Messages by line over a reader and a writer.
 pub(crate) struct Lines<R, W> {
-    reader: R,
-    /// What was read and not forgotten. Its memory is only touched as far as messages reach.
-    input: Vec<u8>,
-    /// Where in `input` the next line starts.
-    taken: usize,
-    /// From where on no end of a line was looked for.
-    searched: usize,
-    too_long: bool,
-    max_bytes: usize,
+    input: LineReader<R>,
     writer: Arc<Mutex<W>>,
     unread: Arc<Unread>,
     refusal: Option<Pin<Box<dyn Future<Output = io::Result<()>> + Send>>>,
     ended: CancellationToken,
-}
-
-/// What a read brought: a line, by where it is in the input, or both ends of one.
-enum Line {
-    Whole(Range<usize>),
-    TooLong(Range<usize>),
-    End,
 }
 
 impl<R, W> Lines<R, W>
@@ -73,12 +50,7 @@ where
     /// Messages of at most `max_bytes`. `ended` fires when the input does.
     pub(crate) fn new(reader: R, writer: W, max_bytes: usize, ended: CancellationToken) -> Self {
         Self {
-            reader,
-            input: Vec::new(),
-            taken: 0,
-            searched: 0,
-            too_long: false,
-            max_bytes,
+            input: LineReader::new(reader, max_bytes),
             writer: Arc::new(Mutex::new(writer)),
             unread: Arc::default(),
             refusal: None,
@@ -97,9 +69,9 @@ where
             self.unread.room().await;
             // Lines that are in memory already must not outrun the replies (tokio's coop).
             tokio::task::coop::consume_budget().await;
-            let message = match self.read_line().await? {
-                Line::Whole(line) => self.read_message(line),
-                Line::TooLong(ends) => self.refuse_too_long(ends),
+            let message = match self.input.read().await? {
+                Line::Whole => self.read_message(),
+                Line::TooLong => self.refuse_too_long(),
                 Line::End => return Ok(None),
             };
             if message.is_some() {
@@ -108,53 +80,15 @@ where
         }
     }
 
-    /// Finds the next line in what was read, and reads on until there is one.
-    async fn read_line(&mut self) -> io::Result<Line> {
-        loop {
-            let fresh = self.input.get(self.searched..).unwrap_or_default();
-            if let Some(at) = memchr::memchr(b'\n', fresh) {
-                let end = self.searched + at;
-                let line = self.taken..end;
-                self.taken = end + 1;
-                self.searched = self.taken;
-                let is_too_long = line.len() > self.max_bytes;
-                return Ok(if std::mem::take(&mut self.too_long) || is_too_long {
-                    Line::TooLong(line)
-                } else {
-                    Line::Whole(line)
-                });
-            }
-            self.forget_lines();
-            if self.input.len() > self.max_bytes {
-                self.too_long = true;
-                let end = self.input.len().saturating_sub(ID_WITHIN_BYTES);
-                self.input.drain(ID_WITHIN_BYTES.min(end)..end);
-            }
-            self.searched = self.input.len();
-            self.input.reserve(READ_BYTES);
-            if self.reader.read_buf(&mut self.input).await? == 0 {
-                return Ok(Line::End);
-            }
-        }
-    }
-
-    /// Drops the lines that were taken, and the memory that a long one needed.
-    fn forget_lines(&mut self) {
-        self.input.drain(..std::mem::take(&mut self.taken));
-        if self.input.len() < READ_BYTES && self.input.capacity() > KEEP_BYTES {
-            self.input.shrink_to(READ_BYTES);
-        }
-    }
-
-    fn read_message(&mut self, line: Range<usize>) -> Option<RxJsonRpcMessage<RoleServer>> {
-        let text = self.input.get(line.clone())?.trim_ascii();
-        if text.is_empty() {
+    fn read_message(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        let line = self.input.line().trim_ascii();
+        if line.is_empty() {
             return None;
         }
-        match serde_json::from_slice(text) {
+        match serde_json::from_slice(line) {
             Ok(message) => Some(message),
             Err(error) => {
-                self.refuse(line, &error);
+                self.refuse(&error);
                 None
             }
         }
@@ -162,9 +96,9 @@ where
 
     /// Answers what cannot be read when it says its id; a line that is no JSON and has none is
     /// ignored, as other servers do, so that two peers never echo errors at each other.
-    fn refuse(&mut self, line: Range<usize>, error: &serde_json::Error) {
+    fn refuse(&mut self, error: &serde_json::Error) {
         tracing::debug!(%error, "a message could not be read");
-        let id = self.input.get(line).and_then(request_id);
+        let id = request_id(self.input.line());
         if error.is_data() {
             self.answer_with(
                 ErrorCode::INVALID_REQUEST,
@@ -176,11 +110,11 @@ where
         }
     }
 
-    fn refuse_too_long(&mut self, ends: Range<usize>) -> Option<RxJsonRpcMessage<RoleServer>> {
-        let limit = self.max_bytes;
+    fn refuse_too_long(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        let limit = self.input.max_bytes();
         tracing::warn!(limit, "a message was too long");
         let message = format!("the message is longer than {limit} bytes");
-        let id = self.input.get(ends).and_then(request_id);
+        let id = request_id(self.input.line());
         self.answer_with(ErrorCode::INVALID_REQUEST, message, id);
         None
     }
@@ -293,16 +227,17 @@ impl Drop for Waiting {
     }
 }
 
-/// The id of a request that cannot be read as a whole: before its parameters, or at its very end.
-fn request_id(line: &[u8]) -> Option<RequestId> {
-    let head = line.get(..ID_WITHIN_BYTES).unwrap_or(line);
+/// The id of a request that cannot be read as a whole: before its parameters, or at its very end,
+/// because clients write it first or last.
+pub(crate) fn request_id(line: &[u8]) -> Option<RequestId> {
+    let head = line.get(..END_BYTES).unwrap_or(line);
     let head = String::from_utf8_lossy(head);
     let head = head.split("\"params\"").next()?;
     let first = head.split_once("\"id\"").and_then(|(_, after)| id(after));
     if let Some((id, _)) = first {
         return Some(id);
     }
-    let tail = line.get(line.len().saturating_sub(ID_WITHIN_BYTES)..)?;
+    let tail = line.get(line.len().saturating_sub(END_BYTES)..)?;
     let tail = String::from_utf8_lossy(tail);
     let (id, rest) = id(tail.rsplit_once("\"id\"")?.1)?;
     (rest.trim() == "}").then_some(id)

@@ -8,6 +8,7 @@ use a2a_unified_mcp::store::OnConflict;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use mcp_serve::config::Setting;
 use mcp_serve::program::ServeFlags;
+use mcp_serve::{Papers, Running};
 
 /// Shared, durable memory for many agents: remember, search and recall as MCP tools.
 #[derive(Debug, Clone, Parser)]
@@ -64,6 +65,10 @@ pub(crate) enum Command {
     },
     /// Take over what another memory server kept; its file is only read, and servers may go on
     Import(Import),
+    #[command(flatten)]
+    Running(Running),
+    #[command(flatten)]
+    Papers(Papers),
     /// Print the tools, configuration keys and metrics as JSON
     Reference,
 }

@@ -7,6 +7,7 @@
 mod cli;
 mod queries;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -14,7 +15,7 @@ use a2a_unified_mcp::config::ENVIRONMENT_PREFIX;
 use a2a_unified_mcp::server::{Start, data_directory, data_file};
 use a2a_unified_mcp::{Config, IDENTITY, Server};
 use anyhow::Context;
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
 use mcp_serve::MissingToken;
 use mcp_serve::config::{ConfigError, Loaded};
@@ -24,6 +25,12 @@ fn main() -> ExitCode {
     mcp_serve::give_back_large_blocks();
     mcp_serve::use_more_descriptors();
     let cli = Cli::parse();
+    if let Some(Command::Papers(papers)) = &cli.command {
+        return match papers.make(IDENTITY.name, Cli::command()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error.into(), 1),
+        };
+    }
     let Configured { loaded, file } = match configure(&cli) {
         Ok(configured) => configured,
         Err(error) => return fail(&error.into(), EX_CONFIG),
@@ -35,6 +42,10 @@ fn main() -> ExitCode {
         };
     }
     mcp_serve::start_logging(&loaded.config.log);
+    if let Some(Command::Running(running)) = &cli.command {
+        let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+        return running.run(IDENTITY, &loaded.config.serve(), &environment);
+    }
     match run(&cli, loaded.config, file) {
         Ok(code) => code,
         Err(error) => fail(&error, 1),
@@ -78,6 +89,8 @@ async fn act(cli: &Cli, config: Config, config_file: Option<PathBuf>) -> anyhow:
         Some(Command::Doctor { repair }) => queries::diagnose(&file, &config, *repair).await,
         Some(Command::Import(import)) => queries::import(&file, import, &config).await,
         Some(Command::Reference) => queries::reference(config, start).await,
+        // Needs no server of its own, so it was run before.
+        Some(Command::Running(_) | Command::Papers(_)) => Ok(ExitCode::SUCCESS),
         None if cli.check => {
             Server::build(config, start).await?.store().close().await;
             let text = format!(

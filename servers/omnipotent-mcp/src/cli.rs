@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use mcp_audit::LineHash;
 use mcp_serve::config::Setting;
 use mcp_serve::program::ServeFlags;
+use mcp_serve::{Papers, Running};
 use toml::Value;
 
 /// An agent's hands on this machine: commands, files, processes and HTTP as MCP tools.
@@ -66,6 +67,10 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    #[command(flatten)]
+    Running(Running),
+    #[command(flatten)]
+    Papers(Papers),
     /// Print the tools, configuration keys and metrics as JSON
     Reference,
     /// Read the record of what was done

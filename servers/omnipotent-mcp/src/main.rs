@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
 use mcp_serve::MissingToken;
 use mcp_serve::config::{ConfigError, Loaded};
@@ -32,6 +32,12 @@ fn main() -> ExitCode {
     mcp_serve::give_back_large_blocks();
     mcp_serve::use_more_descriptors();
     let cli = Cli::parse();
+    if let Some(Command::Papers(papers)) = &cli.command {
+        return match papers.make(IDENTITY.name, Cli::command()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error.into(), 1),
+        };
+    }
     let Configured {
         loaded,
         file: config_file,
@@ -54,6 +60,10 @@ fn main() -> ExitCode {
         };
     }
     mcp_serve::start_logging(&loaded.config.log);
+    if let Some(Command::Running(running)) = &cli.command {
+        let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+        return running.run(IDENTITY, &loaded.config.serve(), &environment);
+    }
     match serve(&cli, loaded.config, config_file) {
         Ok(code) => code,
         Err(error) => fail(&error, 1),
@@ -116,8 +126,8 @@ async fn answer(command: &Command, server: &Server, config: &Config) -> anyhow::
             queries::explain_call(server, config, (call, *json)).await
         }
         Command::Reference => queries::reference(server),
-        // Needs no server, so it was run before there was one.
-        Command::Audit(_) => Ok(ExitCode::SUCCESS),
+        // These need no server of their own, so they were run before there was one.
+        Command::Audit(_) | Command::Running(_) | Command::Papers(_) => Ok(ExitCode::SUCCESS),
     }
 }
 

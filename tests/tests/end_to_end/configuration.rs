@@ -254,3 +254,26 @@ fn the_shipped_client_settings_start_a_server() {
     let mut server = Setup::bare().arguments(&arguments).stdio(Era::Modern);
     server.assert_alive();
 }
+
+#[test]
+fn packagers_are_given_completions_and_a_manual() {
+    for shell in ["bash", "zsh", "fish"] {
+        let (ended, script, _) = Setup::bare().arguments(&["completions", shell]).run();
+        assert_eq!(ended, Ended::Exited(0), "{shell}");
+        assert!(script.contains("read-only-root"), "{shell}: {script}");
+    }
+    let place = Setup::bare().stage;
+    let directory = place.directory("man");
+    let (ended, _, errors) = Setup::bare()
+        .arguments(&["manual", directory.to_str().unwrap()])
+        .run();
+    assert_eq!((ended, errors.as_str()), (Ended::Exited(0), ""));
+    for (page, expected) in [
+        ("omnipotent-mcp.1", "omnipotent\\-mcp\\-attach(1)"),
+        ("omnipotent-mcp-attach.1", "standard input and output"),
+        ("omnipotent-mcp-audit-verify.1", "expect\\-hash"),
+    ] {
+        let text = std::fs::read_to_string(directory.join(page)).unwrap();
+        assert!(text.contains(expected), "{page}: {text}");
+    }
+}

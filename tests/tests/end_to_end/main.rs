@@ -40,6 +40,8 @@ mod processes;
 #[cfg(test)]
 mod proxied;
 #[cfg(test)]
+mod running;
+#[cfg(test)]
 mod samples;
 #[cfg(test)]
 mod schemas;

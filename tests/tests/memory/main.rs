@@ -25,4 +25,6 @@ mod policy;
 #[cfg(test)]
 mod processes;
 #[cfg(test)]
+mod running;
+#[cfg(test)]
 mod unicode;

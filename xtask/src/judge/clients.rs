@@ -201,15 +201,9 @@ fn python(bench: &Bench<'_>, route: Route, script: &[&str]) -> Result<()> {
     }
 }
 
-/// Claude Code with nothing of the person's own environment but the search path.
+/// Claude Code with settings that nobody has used before.
 fn claude(bench: &Bench<'_>) -> Command {
-    let mut claude = Command::new(bench.tools.node_file(".bin/claude"));
-    claude.env_clear();
-    claude.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
-    claude.env("CLAUDE_CONFIG_DIR", bench.home.join("claude"));
-    claude.env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1");
-    claude.env("DISABLE_AUTOUPDATER", "1");
-    claude
+    bench.tools.claude(&bench.home.join("claude"))
 }
 
 fn connected(bench: &Bench<'_>) -> Result<()> {

@@ -47,6 +47,18 @@ impl Tools {
         python
     }
 
+    /// Claude Code with nothing of the person's own environment but the search path; it keeps its
+    /// settings in `config`.
+    pub(crate) fn claude(&self, config: &Path) -> Command {
+        let mut claude = Command::new(self.node_file(".bin/claude"));
+        claude.env_clear();
+        claude.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        claude.env("CLAUDE_CONFIG_DIR", config);
+        claude.env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1");
+        claude.env("DISABLE_AUTOUPDATER", "1");
+        claude
+    }
+
     /// Node, without arguments.
     pub(crate) fn node(&self) -> Command {
         let mut node = Command::new(&self.node);

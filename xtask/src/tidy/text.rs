@@ -29,6 +29,7 @@ const LIFTED_BANS: &[&str] = &[
     "crates/security/src/addresses/own.rs",
     "crates/serve/build.rs",
     "crates/serve/src/auth.rs",
+    "crates/serve/src/client.rs",
     "crates/serve/src/program.rs",
     "crates/serve/src/reload.rs",
     "crates/serve/src/run.rs",
@@ -67,6 +68,7 @@ pub(super) fn faults(source: &Source) -> Vec<Fault> {
         words,
         unsafe_code,
         anyhow_in_program,
+        pinned_actions,
     ];
     rules.iter().flat_map(|rule| rule(source)).collect()
 }
@@ -235,6 +237,31 @@ fn anyhow_in_program(source: &Source) -> Vec<Fault> {
     fault
         .then(|| Fault::in_file(&source.path, "anyhow belongs to the program"))
         .into_iter()
+        .collect()
+}
+
+/// Where what others wrote is run by name; a name can be moved to other code, a hash cannot.
+const WORKFLOWS: &str = ".github/workflows/";
+
+fn pinned_actions(source: &Source) -> Vec<Fault> {
+    let is_hash =
+        |version: &str| version.len() == 40 && version.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_loose = |line: &str| {
+        let used = line
+            .trim_start()
+            .trim_start_matches("- ")
+            .strip_prefix("uses:");
+        used.is_some_and(|used| {
+            let action = used.split_whitespace().next().unwrap_or_default();
+            !action
+                .rsplit_once('@')
+                .is_some_and(|(_, version)| is_hash(version))
+        })
+    };
+    let lines = source.text.lines().enumerate();
+    lines
+        .filter(|(_, line)| source.path.starts_with(WORKFLOWS) && is_loose(line))
+        .map(|(index, _)| Fault::at_line(&source.path, index, "name an action by its hash"))
         .collect()
 }
 

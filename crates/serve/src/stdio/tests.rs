@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use rmcp::model::JsonRpcMessage;
 
+use tokio::io::AsyncReadExt;
+
 use super::*;
 
 /// Feeds `input` to a transport with a bound of 200 bytes and reads it to its end; returns the ids

@@ -163,3 +163,18 @@ fn lists_every_module_that_lifts_a_ban() {
         )]
     );
 }
+
+#[test]
+fn wants_actions_named_by_their_hashes() {
+    let hash = "0123456789abcdef0123456789abcdef01234567";
+    let workflow = ".github/workflows/x.yml";
+    check(workflow, &format!("- uses: a/b@{hash} # v1\n"), &[]);
+    for loose in ["a/b@v1", "a/b", "a/b@0123456"] {
+        check(
+            workflow,
+            &format!("steps:\n  - uses: {loose}\n"),
+            &[".github/workflows/x.yml:2: name an action by its hash"],
+        );
+    }
+    check("deploy/x.yml", "uses: a/b@v1\n", &[]);
+}

@@ -1,0 +1,116 @@
+//! What is shipped, in one folder: programs, model, what their containers need, what packagers ask for, and a
+//! list of it all.
+//!
+//! Programs are built with the same paths in them wherever they are built, so that two builds of one
+//! commit with one compiler can be compared byte by byte.
+
+pub(crate) mod images;
+mod licences;
+mod linked;
+mod manifest;
+mod sbom;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::process;
+use crate::workspace::Workspace;
+
+/// Separates flags in `CARGO_ENCODED_RUSTFLAGS`.
+const SEPARATOR: &str = "\u{1f}";
+/// The shells that have completion scripts.
+const SHELLS: &[&str] = &["bash", "zsh", "fish"];
+/// Files of the repository that are shipped as they are.
+const DOCUMENTS: &[&str] = &["LICENSE", "README.md", "CHANGELOG.md", "SECURITY.md"];
+
+/// `cargo xtask dist [--profile PROFILE]`.
+pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
+    let profile = match args {
+        [] => "release",
+        [flag, profile] if flag == "--profile" => profile,
+        _ => bail!("usage: cargo xtask dist [--profile PROFILE]"),
+    };
+    let built = build(workspace, profile)?;
+    let out = workspace.target()?.join("dist");
+    if out.exists() {
+        fs::remove_dir_all(&out).with_context(|| format!("cannot empty {}", out.display()))?;
+    }
+    lay_out(workspace, &built, &out)?;
+    let files = manifest::write(workspace, profile, &out)?;
+    println!("dist: {files} files in {}", out.display());
+    Ok(())
+}
+
+/// Builds the servers so that nothing in them says where; returns the directory they land in.
+fn build(workspace: &Workspace, profile: &str) -> Result<PathBuf> {
+    let target = workspace.target()?.join("ship");
+    let cargo_home = cargo_home()?;
+    let places = [
+        (workspace.root.as_path(), "/build"),
+        (&cargo_home, "/cargo"),
+    ];
+    let remap = |option: &str, separator: &str| {
+        let flags = places.map(|(from, to)| format!("{option}={}={to}", from.display()));
+        flags.join(separator)
+    };
+    let mut build = workspace.cargo();
+    build.args(["build", "--locked", "--profile", profile]);
+    for server in workspace.servers()? {
+        build.args(["--package", &server]);
+    }
+    build.env("CARGO_TARGET_DIR", &target);
+    build.env(
+        "CARGO_ENCODED_RUSTFLAGS",
+        remap("--remap-path-prefix", SEPARATOR),
+    );
+    build.env("CFLAGS", remap("-ffile-prefix-map", " "));
+    process::run(&mut build)?;
+    Ok(target.join(profile))
+}
+
+/// Where the sources of dependencies are.
+fn cargo_home() -> Result<PathBuf> {
+    if let Some(home) = std::env::var_os("CARGO_HOME") {
+        return Ok(PathBuf::from(home));
+    }
+    let home = std::env::var_os("HOME").context("there is no home directory")?;
+    Ok(Path::new(&home).join(".cargo"))
+}
+
+fn lay_out(workspace: &Workspace, built: &Path, out: &Path) -> Result<()> {
+    let directory = |name: &str| -> Result<PathBuf> {
+        let path = out.join(name);
+        fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        Ok(path)
+    };
+    let (bin, man, completions) = (
+        directory("bin")?,
+        directory("man")?,
+        directory("completions")?,
+    );
+    let (model, licences) = (directory("model")?, directory("licences")?);
+    for server in workspace.servers()? {
+        let program = bin.join(&server);
+        images::copy(&built.join(&server), &program)?;
+        process::run(Command::new(&program).arg("manual").arg(&man))?;
+        for shell in SHELLS {
+            let script = process::output(Command::new(&program).args(["completions", shell]))?;
+            fs::write(completions.join(format!("{server}.{shell}")), script)?;
+        }
+        let linked = linked::packages(workspace, &server)?;
+        let name = format!("{server}.cdx.json");
+        fs::write(out.join(name), sbom::of(workspace, &server, &linked)?)?;
+        let texts = licences::texts(&linked)?;
+        fs::write(licences.join(format!("{server}.txt")), texts)?;
+    }
+    images::model(workspace, &model, "")?;
+    images::copy_tree(&workspace.root.join("deploy"), &out.join("deploy"))?;
+    images::lay_out(workspace, built, &out.join("images"))?;
+    for document in DOCUMENTS {
+        images::copy(&workspace.root.join(document), &out.join(document))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! What the images are built from: a folder for each server, as `deploy/docker/Dockerfile` takes it.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::workspace::Workspace;
+
+/// The server whose image holds the embedding model.
+const WITH_MODEL: &str = "a2a-unified-mcp";
+
+/// Lays out `to/<server>/{bin,etc,share}` from the programs in `built`.
+pub(crate) fn lay_out(workspace: &Workspace, built: &Path, to: &Path) -> Result<()> {
+    for server in workspace.servers()? {
+        let context = to.join(&server);
+        for part in ["bin", "etc", "share"] {
+            let part = context.join(part);
+            fs::create_dir_all(&part)
+                .with_context(|| format!("cannot create {}", part.display()))?;
+        }
+        copy(&built.join(&server), &context.join("bin").join(&server))?;
+        let configuration = workspace.root.join("deploy/docker").join(&server);
+        copy(
+            &configuration.with_extension("toml"),
+            &context.join("etc/config.toml"),
+        )?;
+        copy(
+            &workspace.root.join("LICENSE"),
+            &context.join("share/LICENSE"),
+        )?;
+        if server == WITH_MODEL {
+            model(workspace, &context.join("share"), "MODEL-")?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts the embedding model into a directory, with what must go with it under names that start with
+/// `prefix`.
+pub(super) fn model(workspace: &Workspace, to: &Path, prefix: &str) -> Result<()> {
+    let model = crate::model::ensure_made(workspace)?;
+    copy(&model, &to.join(mcp_embedding::FILE_NAME))?;
+    for terms in ["LICENSE", "NOTICE"] {
+        copy(
+            &model.with_file_name(terms),
+            &to.join(format!("{prefix}{terms}")),
+        )?;
+    }
+    Ok(())
+}
+
+/// Copies a directory with all that is in it.
+pub(crate) fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("cannot create {}", to.display()))?;
+    let entries = fs::read_dir(from).with_context(|| format!("cannot list {}", from.display()))?;
+    for entry in entries {
+        let entry = entry?;
+        let place = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_tree(&entry.path(), &place)?;
+        } else {
+            copy(&entry.path(), &place)?;
+        }
+    }
+    Ok(())
+}
+
+/// Copies a file with its permissions.
+pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
+    let copied = fs::copy(from, to);
+    copied.with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+    Ok(())
+}

@@ -1,0 +1,298 @@
+//! What the containers are: confined, limited, healthy, and gone when they are taken down.
+
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+
+use super::{Stack, alerts};
+use crate::process;
+
+/// Both servers: the container, the program in it.
+pub(super) const SERVERS: [(&str, &str); 2] = [
+    ("omnipotent-mcp-production", "omnipotent-mcp"),
+    ("a2a-unified-mcp-production", "a2a-unified-mcp"),
+];
+const ALL: [&str; 4] = [
+    "omnipotent-mcp-production",
+    "a2a-unified-mcp-production",
+    "prometheus-production",
+    "alertmanager-production",
+];
+const VOLUMES: [&str; 5] = [
+    "a2a-unified-data-production",
+    "alertmanager-data",
+    "omnipotent-state-production",
+    "omnipotent-workspace-production",
+    "prometheus-data",
+];
+
+/// From a start to answers; they take milliseconds.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+/// The engine looks at a container's health for the first time after 30 seconds.
+const HEALTH_PATIENCE: Duration = Duration::from_secs(90);
+const POLL: Duration = Duration::from_millis(100);
+
+/// What a script sees of the confinement from inside.
+const INSIDE: &str = "id -u; id -g
+grep -E '^(CapEff|CapPrm|NoNewPrivs):' /proc/self/status | tr '\\t' ' '
+touch /inside 2>/dev/null && echo 'the root can be written'
+df -k /tmp | tail -1 | tr -s ' ' | cut -d ' ' -f 1,2
+touch /tmp/inside && rm /tmp/inside && echo 'tmp can be written'";
+const SEEN_INSIDE: &str = "10001\n10001\nCapPrm: 0000000000000000\nCapEff: 0000000000000000\n\
+    NoNewPrivs: 1\ntmpfs 102400\ntmp can be written\n";
+
+/// Waits until something holds.
+pub(super) fn until(
+    what: &str,
+    patience: Duration,
+    mut holds: impl FnMut() -> Result<bool>,
+) -> Result<Duration> {
+    let started = Instant::now();
+    while started.elapsed() < patience {
+        if holds()? {
+            return Ok(started.elapsed());
+        }
+        thread::sleep(POLL);
+    }
+    bail!("waited {patience:?} for {what}")
+}
+
+/// Prints what the images take, and above their base.
+pub(super) fn report_images(stack: &Stack<'_>) -> Result<()> {
+    let size = |image: &str| -> Result<f64> {
+        let size = stack
+            .engine
+            .ask(&["image", "inspect", "--format", "{{.Size}}", image])?;
+        Ok(size.trim().parse::<f64>()? / 1e6)
+    };
+    let base = size("debian:bookworm-slim")?;
+    for (_, image) in SERVERS {
+        let all = size(image)?;
+        println!(
+            "stack image {image}: {all:.1} MB, {:.1} MB above its base",
+            all - base
+        );
+    }
+    Ok(())
+}
+
+/// Waits until both servers say that they are ready.
+pub(super) fn await_service(stack: &Stack<'_>, started: Instant) -> Result<()> {
+    for (container, program) in SERVERS {
+        until(container, PATIENCE, || {
+            let mut ask = stack.engine.docker();
+            ask.args(["exec", container, program, "health", "--ready"]);
+            Ok(process::succeeds(&mut ask))
+        })?;
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    println!("stack serves {seconds:.1} s after `up` began");
+    Ok(())
+}
+
+/// Waits until the engine says that all containers are healthy.
+pub(super) fn become_healthy(stack: &Stack<'_>, started: Instant) -> Result<()> {
+    for container in ALL {
+        until(container, HEALTH_PATIENCE, || {
+            let state = inspect(stack, container)?;
+            let status = state.pointer("/State/Health/Status").cloned();
+            ensure!(
+                status != Some(json!("unhealthy")),
+                "{container} is unhealthy"
+            );
+            Ok(status == Some(json!("healthy")))
+        })?;
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    println!("stack is healthy {seconds:.1} s after `up` began");
+    Ok(())
+}
+
+/// What keeps the servers in their containers, as the engine has it and as they see it.
+pub(super) fn are_confined(stack: &Stack<'_>) -> Result<()> {
+    for container in ALL {
+        let state = inspect(stack, container)?;
+        let service = container.trim_end_matches("-production");
+        for (pointer, expected) in [
+            ("/HostConfig/ReadonlyRootfs", json!(true)),
+            ("/HostConfig/CapDrop", json!(["ALL"])),
+            ("/HostConfig/Privileged", json!(false)),
+            ("/HostConfig/SecurityOpt", json!(["no-new-privileges:true"])),
+            (
+                "/HostConfig/LogConfig",
+                json!({ "Type": "json-file", "Config": {
+                    "max-size": "10m", "max-file": "3", "labels": "service,environment" } }),
+            ),
+            ("/Config/Labels/service", json!(service)),
+            ("/Config/Labels/environment", json!("production")),
+        ] {
+            holds(container, &state, pointer, &expected)?;
+        }
+        let ports = state
+            .pointer("/HostConfig/PortBindings")
+            .and_then(Value::as_object);
+        for bound in ports.into_iter().flatten() {
+            let host = bound.1.pointer("/0/HostIp");
+            ensure!(
+                host == Some(&json!("127.0.0.1")),
+                "{container} publishes {bound:?}"
+            );
+        }
+    }
+    for (container, _) in SERVERS {
+        let seen = stack.engine.ask(&["exec", container, "sh", "-c", INSIDE])?;
+        ensure!(
+            sorted(&seen) == sorted(SEEN_INSIDE),
+            "inside {container}: {seen}"
+        );
+    }
+    Ok(())
+}
+
+/// Lines in an order that does not depend on the kernel's.
+fn sorted(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines
+}
+
+/// 1 CPU, 512 MB, of which 128 MB are reserved, and a number of processes.
+pub(super) fn are_limited(stack: &Stack<'_>) -> Result<()> {
+    for container in ALL {
+        let state = inspect(stack, container)?;
+        let mib = 1024 * 1024;
+        holds(
+            container,
+            &state,
+            "/HostConfig/NanoCpus",
+            &json!(1_000_000_000),
+        )?;
+        holds(container, &state, "/HostConfig/Memory", &json!(512 * mib))?;
+        holds(
+            container,
+            &state,
+            "/HostConfig/MemoryReservation",
+            &json!(128 * mib),
+        )?;
+    }
+    for ((container, _), processes) in SERVERS.iter().zip([512, 128]) {
+        let state = inspect(stack, container)?;
+        holds(
+            container,
+            &state,
+            "/HostConfig/PidsLimit",
+            &json!(processes),
+        )?;
+    }
+    Ok(())
+}
+
+/// Prints what the containers take that do nothing: what the engine counts, and what the servers say is resident.
+pub(super) fn report_memory(stack: &Stack<'_>) -> Result<()> {
+    let format = "stack memory {{.Name}}: {{.MemUsage}}";
+    print!(
+        "{}",
+        stack
+            .engine
+            .ask(&["stats", "--no-stream", "--format", format])?
+    );
+    let mut resident = String::new();
+    until("the servers' memory in the metrics", PATIENCE, || {
+        let expression = "process_resident_memory_bytes{job=~\".+-mcp\"} / 1e6";
+        resident = alerts::query(stack, expression).unwrap_or_default();
+        Ok(resident.lines().count() == SERVERS.len())
+    })?;
+    for line in resident.lines() {
+        println!("stack resident MB {line}");
+    }
+    Ok(())
+}
+
+/// Prints what containers there are and what they said last, for whoever looks for a fault.
+pub(super) fn report_state(stack: &Stack<'_>) -> Result<()> {
+    let listed = ["ps", "--all", "--format", "{{.Names}} {{.Status}}"];
+    for line in stack.engine.ask(&listed)?.lines() {
+        println!("\n{line}");
+        let name = line.split(' ').next().unwrap_or_default();
+        let mut logs = stack.engine.docker();
+        process::run(logs.args(["logs", "--tail", "10", name]))?;
+    }
+    Ok(())
+}
+
+/// What `doctor` said, each time that it was asked.
+pub(super) fn tiers_are(said: &str, expected: &[&str]) -> Result<()> {
+    let tiers = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("in force: "));
+    let tiers: Vec<&str> = tiers.collect();
+    ensure!(
+        tiers == expected,
+        "commands run in the tiers {tiers:?}, not {expected:?}"
+    );
+    println!(
+        "stack sandbox tiers: {}",
+        tiers.join(", then with the profile ")
+    );
+    Ok(())
+}
+
+/// No container and no network is left, and all volumes or none.
+pub(super) fn are_gone(stack: &Stack<'_>, data_stays: bool) -> Result<()> {
+    let containers = stack
+        .engine
+        .ask(&["ps", "--all", "--format", "{{.Names}}"])?;
+    ensure!(containers.is_empty(), "left: {containers}");
+    let networks = stack
+        .engine
+        .ask(&["network", "ls", "--format", "{{.Name}}"])?;
+    ensure!(
+        !networks.contains("mcp-production-network"),
+        "left: {networks}"
+    );
+    let volumes = stack
+        .engine
+        .ask(&["volume", "ls", "--format", "{{.Name}}"])?;
+    let mut found = sorted(&volumes);
+    if data_stays {
+        // Version 1 of compose makes the volumes of services that are not started too.
+        found.retain(|volume| *volume != "grafana-data");
+    }
+    let expected: &[&str] = if data_stays { &VOLUMES } else { &[] };
+    ensure!(found == expected, "volumes are {volumes}");
+    Ok(())
+}
+
+/// The image that `omnipotent-mcp` runs from.
+pub(super) fn image(stack: &Stack<'_>) -> Result<String> {
+    let (container, _) = SERVERS[0];
+    stack
+        .engine
+        .ask(&["inspect", "--format", "{{.Image}}", container])
+}
+
+fn inspect(stack: &Stack<'_>, container: &str) -> Result<Value> {
+    let text = stack.engine.ask(&["inspect", container])?;
+    let mut state: Value = serde_json::from_str(&text)?;
+    let only = state.get_mut(0).map(Value::take);
+    only.with_context(|| format!("{container} is unknown"))
+}
+
+fn holds(container: &str, state: &Value, pointer: &str, expected: &Value) -> Result<()> {
+    let found = state.pointer(pointer);
+    ensure!(
+        found == Some(expected),
+        "{pointer} of {container} is {found:?}, not {expected}"
+    );
+    Ok(())
+}
+
+/// A bridge to the server in a container.
+pub(super) fn attach(stack: &Stack<'_>, (container, program): (&str, &str)) -> Command {
+    let mut docker = stack.engine.docker();
+    docker.args(["exec", "-i", container, program, "attach"]);
+    docker
+}

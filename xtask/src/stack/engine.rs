@@ -1,0 +1,264 @@
+//! A Docker engine of the test's own: its data, its socket, its networks, its end.
+
+use std::fs::{self, File};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::process::{self, Grouped};
+
+/// The base that `deploy/docker/Dockerfile` names.
+const BASE: &str = "debian:bookworm-slim";
+/// What watches: Prometheus and Alertmanager in one image.
+pub(super) const WATCHERS: &str = "local/watchers";
+
+/// From start to an engine that listens, and from SIGTERM to its end.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// For packages to be installed or unpacked.
+const INSTALL_LIMIT: Duration = Duration::from_mins(10);
+const POLL: Duration = Duration::from_millis(100);
+
+/// Networks of the test's engine; nobody routes them.
+const NETWORKS: &str = "base=10.213.0.0/16,size=24";
+
+/// The programs that are needed, each with the Debian package it is in.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("dockerd", "docker.io"),
+    ("docker", "docker.io"),
+    ("docker-compose", "docker-compose"),
+    ("runc", "runc"),
+    ("mmdebstrap", "mmdebstrap"),
+];
+
+/// Runs in the image that watches.
+const WATCHERS_FILE: &str = "FROM debian:bookworm-slim
+COPY usr/bin/ /usr/bin/
+COPY usr/share/prometheus/ /usr/share/prometheus/
+RUN ln -s prometheus-alertmanager /usr/bin/alertmanager \\
+    && install -d -o 65534 -g 65534 /prometheus /alertmanager
+";
+
+/// A running engine; dropping it kills it with all its containers.
+pub(super) struct Engine {
+    process: Option<Grouped>,
+    runtime: PathBuf,
+    log: PathBuf,
+    is_old: bool,
+}
+
+impl Engine {
+    /// Starts an engine, or says why there cannot be one on this machine.
+    pub(super) fn start(home: &Path) -> Result<Result<Self, String>> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(Err("an engine needs root".to_owned()));
+        }
+        fs::create_dir_all(home).with_context(|| format!("cannot create {}", home.display()))?;
+        let log = home.join("engine.log");
+        fs::write(&log, "")?;
+        if let Err(error) = install_missing(&log) {
+            return Ok(Err(format!("{error:#}")));
+        }
+        let version = process::output(Command::new("dockerd").arg("--version"))?;
+        // Short, because paths of sockets are.
+        let runtime = PathBuf::from(format!("/run/xtask-stack-{}", std::process::id()));
+        fs::create_dir_all(&runtime)?;
+        let output = File::options().append(true).open(&log)?;
+        let mut dockerd = Command::new("dockerd");
+        dockerd.arg("--data-root").arg(home.join("engine"));
+        dockerd.arg("--exec-root").arg(runtime.join("exec"));
+        dockerd.arg("--pidfile").arg(runtime.join("pid"));
+        dockerd.arg("--host").arg(socket(&runtime));
+        dockerd.args(["--bridge", "none", "--default-address-pool", NETWORKS]);
+        // The machine's firewall stays as it is: published ports are proxied, nobody needs to leave.
+        dockerd.args(["--iptables=false", "--ip-forward=false"]);
+        dockerd.stdout(output.try_clone()?).stderr(output);
+        let mut engine = Self {
+            process: Some(Grouped::spawn(&mut dockerd)?),
+            runtime,
+            log,
+            is_old: version.starts_with("Docker version 20."),
+        };
+        if engine.listens()? {
+            engine.clear()?;
+            return Ok(Ok(engine));
+        }
+        let reason = engine.last_words();
+        Ok(Err(format!("the engine does not start: {reason}")))
+    }
+
+    fn listens(&mut self) -> Result<bool> {
+        let deadline = Instant::now() + PATIENCE;
+        let socket = self.runtime.join("socket");
+        while Instant::now() < deadline {
+            if UnixStream::connect(&socket).is_ok() {
+                return Ok(true);
+            }
+            let Some(process) = &mut self.process else {
+                return Ok(false);
+            };
+            if process.wait(POLL)?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(false)
+    }
+
+    fn last_words(&self) -> String {
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        log.lines().last().unwrap_or("it says nothing").to_owned()
+    }
+
+    /// What a client must have in its environment to reach this engine.
+    pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
+        let mut environment = vec![
+            ("DOCKER_HOST", socket(&self.runtime)),
+            // The builder that needs no plugin.
+            ("DOCKER_BUILDKIT", "0".to_owned()),
+        ];
+        if self.is_old {
+            // Newer clients ask for more than an old engine has.
+            environment.push(("DOCKER_API_VERSION", "1.41".to_owned()));
+        }
+        environment
+    }
+
+    /// What `docker compose` is called here.
+    pub(super) fn compose(&self) -> &'static str {
+        if process::succeeds(self.docker().args(["compose", "version"])) {
+            "docker compose"
+        } else {
+            "docker-compose"
+        }
+    }
+
+    /// A client of this engine.
+    pub(super) fn docker(&self) -> Command {
+        let mut docker = Command::new("docker");
+        docker.envs(self.environment());
+        docker
+    }
+
+    /// What a client prints.
+    pub(super) fn ask(&self, args: &[&str]) -> Result<String> {
+        process::output(self.docker().args(args))
+    }
+
+    /// Makes what cannot be pulled without a registry, from Debian's packages.
+    pub(super) fn make_base_images(&self, home: &Path) -> Result<()> {
+        let archive = home.join("base.tar");
+        if !archive.is_file() {
+            println!("stack: making {BASE} from Debian's packages");
+            let draft = home.join("draft.tar");
+            let mut make = Command::new("mmdebstrap");
+            make.args([
+                "--variant=essential",
+                "--include=ca-certificates",
+                "bookworm",
+            ]);
+            process::run_logged(make.arg(&draft), INSTALL_LIMIT, &self.log)?;
+            fs::rename(&draft, &archive)?;
+        }
+        process::output(self.docker().arg("import").arg(&archive).arg(BASE))?;
+        let watchers = home.join("watchers");
+        if !watchers.join("usr/bin/amtool").is_file() {
+            self.fetch_watchers(&watchers)?;
+        }
+        fs::write(watchers.join("Dockerfile"), WATCHERS_FILE)?;
+        let mut build = self.docker();
+        build
+            .args(["build", "--quiet", "--tag", WATCHERS])
+            .arg(&watchers);
+        process::run_logged(&mut build, INSTALL_LIMIT, &self.log)
+    }
+
+    /// Unpacks Prometheus and Alertmanager without installing them, which would start them.
+    fn fetch_watchers(&self, to: &Path) -> Result<()> {
+        println!("stack: fetching Prometheus and Alertmanager");
+        let packages = to.join("packages");
+        fs::create_dir_all(&packages)?;
+        let mut update = Command::new("apt-get");
+        process::run_logged(update.args(["update", "-qq"]), INSTALL_LIMIT, &self.log)?;
+        let mut download = Command::new("apt-get");
+        download.args(["download", "prometheus", "prometheus-alertmanager"]);
+        download.current_dir(&packages);
+        process::run_logged(&mut download, INSTALL_LIMIT, &self.log)?;
+        for package in fs::read_dir(&packages)? {
+            let mut unpack = Command::new("dpkg-deb");
+            unpack.arg("--extract").arg(package?.path()).arg(to);
+            process::run_logged(&mut unpack, INSTALL_LIMIT, &self.log)?;
+        }
+        Ok(())
+    }
+
+    /// Removes containers and volumes that a run before left.
+    fn clear(&self) -> Result<()> {
+        let containers = self.ask(&["ps", "--all", "--quiet"])?;
+        for container in containers.split_whitespace() {
+            self.ask(&["rm", "--force", container])?;
+        }
+        for volume in self.ask(&["volume", "ls", "--quiet"])?.split_whitespace() {
+            self.ask(&["volume", "rm", volume])?;
+        }
+        self.ask(&["network", "prune", "--force"])?;
+        Ok(())
+    }
+
+    /// Ends it in order.
+    pub(super) fn stop(mut self) -> Result<()> {
+        self.clear()?;
+        if let Some(process) = self.process.take() {
+            let status = process.stop(PATIENCE)?;
+            ensure!(status.is_some(), "the engine did not end on SIGTERM");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if self.process.is_some()
+            && let Err(error) = self.clear()
+        {
+            eprintln!("xtask: containers may be left: {error:#}");
+        }
+        drop(self.process.take());
+        // What it left mounted stays busy for a moment.
+        thread::sleep(POLL);
+        if let Err(error) = fs::remove_dir_all(&self.runtime) {
+            eprintln!("xtask: cannot remove {}: {error}", self.runtime.display());
+        }
+    }
+}
+
+fn socket(runtime: &Path) -> String {
+    format!("unix://{}", runtime.join("socket").display())
+}
+
+/// Installs the programs that are not there.
+fn install_missing(log: &Path) -> Result<()> {
+    let mut packages: Vec<&str> = PROGRAMS
+        .iter()
+        .filter(|(program, _)| !process::succeeds(Command::new("which").arg(program)))
+        .map(|(_, package)| *package)
+        .collect();
+    packages.dedup();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    println!("stack: installing {}", packages.join(" "));
+    let apt = || {
+        let mut apt = Command::new("apt-get");
+        apt.env("DEBIAN_FRONTEND", "noninteractive");
+        apt
+    };
+    process::run_logged(apt().args(["update", "-qq"]), INSTALL_LIMIT, log)
+        .context("there is no engine, and no package lists to install one from")?;
+    let mut install = apt();
+    install.args(["install", "-qq", "--yes", "--no-install-recommends"]);
+    process::run_logged(install.args(&packages), INSTALL_LIMIT, log)
+        .with_context(|| format!("cannot install {}", packages.join(" ")))
+}

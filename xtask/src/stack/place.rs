@@ -1,0 +1,98 @@
+//! A copy of `deploy/` beside the images' contexts, laid out as `cargo xtask dist` does, with windows that are
+//! short enough for a test and ports that are free.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+use super::engine::WATCHERS;
+use crate::dist::images;
+use crate::server::Addresses;
+use crate::workspace::Workspace;
+
+/// What is made shorter: the file, what it says and what it says in the test.
+const SHORTER: &[(&str, &str, &str)] = &[
+    ("prometheus/prometheus.yml", "interval: 15s", "interval: 1s"),
+    ("prometheus/alerts.yml", "for: 1m", "for: 2s"),
+    ("prometheus/alerts.yml", "for: 5m", "for: 5s"),
+    (
+        "alertmanager/alertmanager.yml",
+        "group_wait: 10s",
+        "group_wait: 1s",
+    ),
+    (
+        "alertmanager/alertmanager.yml",
+        "group_interval: 1m",
+        "group_interval: 2s",
+    ),
+];
+
+/// Where the stack is operated.
+pub(super) struct Place {
+    /// The copy of `deploy/`.
+    pub(super) deploy: PathBuf,
+    /// Where `omnipotent-mcp` is published, and `a2a-unified-mcp`.
+    pub(super) servers: [Addresses; 2],
+    /// What all commands print.
+    pub(super) log: PathBuf,
+}
+
+impl Place {
+    /// Lays everything out anew.
+    pub(super) fn lay_out(workspace: &Workspace, built: &Path, home: &Path) -> Result<Self> {
+        let root = home.join("place");
+        if root.exists() {
+            fs::remove_dir_all(&root)
+                .with_context(|| format!("cannot empty {}", root.display()))?;
+        }
+        let deploy = root.join("deploy");
+        images::copy_tree(&workspace.root.join("deploy"), &deploy)?;
+        images::lay_out(workspace, built, &root.join("images"))?;
+        for (file, long, short) in SHORTER {
+            let path = deploy.join(file);
+            let text = fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            ensure!(
+                text.contains(long),
+                "{file} has no `{long}` to be made shorter"
+            );
+            fs::write(&path, text.replace(long, short))?;
+        }
+        let log = home.join("commands.log");
+        fs::write(&log, "")?;
+        let servers = [Addresses::any()?, Addresses::any()?];
+        let [omnipotent, memory] = servers;
+        let settings = format!(
+            "OMNIPOTENT_PORT={}\nA2A_PORT={}\nPROMETHEUS_PORT={}\nALERTMANAGER_PORT={}\n\
+             PROMETHEUS_IMAGE={WATCHERS}\nALERTMANAGER_IMAGE={WATCHERS}\n",
+            omnipotent.http.port(),
+            memory.http.port(),
+            omnipotent.ops.port(),
+            memory.ops.port(),
+        );
+        fs::write(deploy.join("compose/.env"), settings)?;
+        Ok(Self {
+            deploy,
+            servers,
+            log,
+        })
+    }
+}
+
+impl Place {
+    /// Makes the image of `omnipotent-mcp` that is built next another one.
+    pub(super) fn change_image(&self) -> Result<()> {
+        let share = self.deploy.with_file_name("images/omnipotent-mcp/share");
+        fs::write(share.join("CHANGED"), "a newer one\n")?;
+        Ok(())
+    }
+}
+
+/// The token of `omnipotent-mcp`.
+pub(super) fn token(place: &Place) -> Result<String> {
+    let path = place.deploy.join("compose/secrets/omnipotent-token");
+    let token =
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(token.trim().to_owned())
+}
