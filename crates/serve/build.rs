@@ -17,7 +17,8 @@ const NAME: &str = "libgcc_eh.a";
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    if env::var_os("HOST") != env::var_os("TARGET") {
+    let is_glibc = env::var_os("CARGO_CFG_TARGET_ENV").is_some_and(|name| name == "gnu");
+    if !is_glibc || env::var_os("HOST") != env::var_os("TARGET") {
         return;
     }
     let asked = Command::new("cc")
@@ -34,6 +35,8 @@ fn main() {
         .parent()
         .filter(|directory| directory.is_absolute());
     if let Some(directory) = found {
+        // Another compiler has it elsewhere.
+        println!("cargo:rerun-if-changed={}", directory.join(NAME).display());
         println!("cargo:rustc-link-search=native={}", directory.display());
         println!("cargo:rustc-link-lib=static=gcc_eh");
     }

@@ -59,12 +59,15 @@ impl Http {
     /// Sends `body` to `/mcp` with the fields of `head`, which starts with the HTTP method.
     #[track_caller]
     pub fn exchange(&self, head: &str, body: &[u8]) -> HttpAnswer {
+        self.exchange_at("/mcp", head, body)
+    }
+
+    /// As [`Http::exchange`], with any path.
+    #[track_caller]
+    pub fn exchange_at(&self, path: &str, head: &str, body: &[u8]) -> HttpAnswer {
         let (method, fields) = head.split_once('\n').unwrap_or((head, ""));
-        wire::exchange(
-            self.address,
-            &format!("{method} /mcp HTTP/1.1\n{fields}"),
-            body,
-        )
+        let head = format!("{method} {path} HTTP/1.1\n{fields}");
+        wire::exchange(self.address, &head, body)
     }
 
     /// The head and the body that a client sends for a request.

@@ -373,3 +373,28 @@ fn events_are_valid_json() {
         (&"lost".into(), &3.into())
     );
 }
+
+#[tokio::test]
+async fn what_was_never_written_is_not_taken_to_work() {
+    for (reads, is_refused) in [(Failure::Closed, true), (Failure::Open, false)] {
+        let (_directory, path) = place();
+        let config = AuditConfig {
+            on_failure: OnFailure {
+                reads,
+                ..OnFailure::default()
+            },
+            ..AuditConfig::default()
+        };
+        let audit = Audit::build(&config, "test", Some(path.clone()));
+        assert!(audit.directory().is_some(), "the directory can be had");
+        fs::create_dir(&path).unwrap();
+        let record = audit.begin(Begun {
+            caller: "somebody",
+            tool: "read_file_secure",
+            effect: Effect::Reads,
+            arguments: String::new(),
+        });
+        let admitted = record.admit().await;
+        assert_eq!(admitted.is_err(), is_refused, "{reads:?}");
+    }
+}

@@ -302,8 +302,9 @@ fn leaves(table: &Table, prefix: &str, visit: &mut impl FnMut(String, &Value)) {
             format!("{prefix}.{name}")
         };
         match value {
-            Value::Table(inner) => leaves(inner, &key, visit),
-            Value::String(_)
+            Value::Table(inner) if !inner.is_empty() => leaves(inner, &key, visit),
+            Value::Table(_)
+            | Value::String(_)
             | Value::Integer(_)
             | Value::Float(_)
             | Value::Boolean(_)

@@ -25,7 +25,7 @@ pub struct Enclosure {
     scan_entries: usize,
 }
 
-/// A boundary without roots, made for the first command: a start must not pay for it.
+/// A boundary without roots, made on first need: the first answer must not wait for it.
 type Closed = LazyLock<Boundary, Box<dyn FnOnce() -> Boundary + Send>>;
 
 impl Enclosure {

@@ -125,12 +125,14 @@ fn no_tool_reaches_the_audit_when_a_root_holds_it() {
     let mut server = setup
         .variable("XDG_STATE_HOME", state.to_str().unwrap())
         .stdio(Era::Modern);
-    server.assert_alive();
+    // Recorded before it is done, so that the file is there.
+    server.succeed("clear_cache", json!({}));
     let directory = state.join("omnipotent-mcp");
     let file = directory.join("audit.jsonl");
     let twin = server.stage.path("root/twin");
     fs::hard_link(&file, &twin).unwrap();
     let before = fs::read_to_string(&file).unwrap();
+    assert_ne!(before, "");
     for path in [
         &file,
         &directory.join("audit.jsonl.lock"),

@@ -45,6 +45,21 @@ fn only_callers_with_the_token_are_served() {
 }
 
 #[test]
+fn there_is_nothing_at_other_paths() {
+    let mut server = Setup::default().http();
+    let token = server.authorization();
+    let (head, body) = server.post("tools/list", json!({}));
+    for path in ["/", "/mcp/", "/mcpx", "/mcp/x", "//mcp", "/MCP"] {
+        let known = server.exchange_at(path, &format!("{head}{token}"), &body);
+        assert_eq!(known.status, 404, "{path}");
+        let stranger = server.exchange_at(path, &head, &body);
+        assert_eq!(stranger.status, 401, "{path}");
+    }
+    let right = server.exchange_at("/mcp?x=1", &format!("{head}{token}"), &body);
+    assert_eq!(right.status, 200);
+}
+
+#[test]
 fn foreign_hosts_and_origins_are_turned_away() {
     let mut server = Setup::default().http();
     let token = server.authorization();

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{CWD, readlinkat};
+use rustix::io::Errno;
 
 pub use self::written::{ProtectedPath, Protection};
 pub(super) use self::written::{default_exceptions, default_rules};
@@ -205,9 +206,12 @@ impl Rule {
             return Vec::new();
         };
         let beside = places.of(directory).map(|directory| directory.join(name));
-        // What is there and no link is where its name is.
-        let is_beside =
-            !matches!(name, "" | "." | "..") && readlinkat(CWD, &self.text, Vec::new()).is_err();
+        // What is no link, or is not there, is where its name is.
+        let no_link = || {
+            let link = readlinkat(CWD, &self.text, Vec::new());
+            matches!(link, Err(Errno::INVAL | Errno::NOENT | Errno::NOTDIR))
+        };
+        let is_beside = !matches!(name, "" | "." | "..") && no_link();
         let whole = if is_beside {
             None
         } else {

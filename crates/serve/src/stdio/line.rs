@@ -3,6 +3,7 @@
 use std::io;
 use std::ops::Range;
 
+use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// What is read from the pipe at once: the pipe's own default capacity.
@@ -87,7 +88,9 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
             }
             self.searched = self.input.len();
             self.input.reserve(READ_BYTES);
-            if self.reader.read_buf(&mut self.input).await? == 0 {
+            // A file has more at once, for which there may be room.
+            let mut room = (&mut self.input).limit(READ_BYTES);
+            if self.reader.read_buf(&mut room).await? == 0 {
                 return Ok(Line::End);
             }
         }
