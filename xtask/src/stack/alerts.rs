@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -22,18 +21,17 @@ const SUFFIXES: [&str; 3] = ["_bucket", "_count", "_sum"];
 /// All targets are scraped, the rules are right, and they speak of metrics that there are.
 pub(super) fn targets_are_scraped(stack: &Stack<'_>) -> Result<()> {
     let rules = stack.workspace.root.join("deploy/prometheus");
-    let mut test = stack.engine.docker();
-    test.args(["run", "--rm", "--volume"])
-        .arg(format!("{}:/rules:ro", rules.display()));
-    test.args([
-        "--entrypoint",
+    let volume = format!("{}:/rules:ro", rules.display());
+    let run = ["run", "--rm", "--volume", &volume, "--entrypoint"];
+    let test = [
         "promtool",
         WATCHERS,
         "test",
         "rules",
         "/rules/alerts_test.yml",
-    ]);
-    crate::process::output(&mut test).context("the alerts do not do what their tests say")?;
+    ];
+    let tested = stack.engine.ask(&[&run[..], &test].concat());
+    tested.context("the alerts do not do what their tests say")?;
     names_are_real(stack)?;
     let up = "sum(up) == 4 and count(up) == 4";
     until("four targets that are up", PATIENCE, || {
@@ -125,9 +123,10 @@ fn alerts(stack: &Stack<'_>) -> Result<String> {
 fn names_are_real(stack: &Stack<'_>) -> Result<()> {
     let mut real = BTreeSet::new();
     for (container, program) in SERVERS {
-        let mut reference: Command = stack.engine.docker();
-        reference.args(["exec", container, program, "reference"]);
-        let reference: Value = serde_json::from_str(&crate::process::output(&mut reference)?)?;
+        let reference = stack
+            .engine
+            .ask(&["exec", container, program, "reference"])?;
+        let reference: Value = serde_json::from_str(&reference)?;
         let metrics = reference.get("metrics").and_then(Value::as_array);
         let metrics = metrics.context("the reference lists no metrics")?.iter();
         let names = metrics.filter_map(|metric| metric.get("name")?.as_str().map(str::to_owned));
