@@ -145,10 +145,22 @@ fn names_are_real(stack: &Stack<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The words of a line that are names of metrics; a recorded series has colons in its name.
+/// The words of a line that are names of metrics; a recorded series has colons in its name. Labels, which
+/// may begin like metrics, stand in braces and after `by`.
 fn names(line: &str) -> impl Iterator<Item = &str> {
-    let parts = line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'));
-    parts.filter(|word| PREFIXES.iter().any(|prefix| word.starts_with(prefix)))
+    let unselected = outside(line, "{", '}');
+    let parts = unselected.flat_map(|part| outside(part, "by (", ')'));
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let words = parts.flat_map(move |part| part.split(move |c| !is_part(c)));
+    words.filter(|word| PREFIXES.iter().any(|prefix| word.starts_with(prefix)))
+}
+
+/// What of a text is not between `open` and the next `close`.
+fn outside<'a>(text: &'a str, open: &'a str, close: char) -> impl Iterator<Item = &'a str> {
+    let mut parts = text.split(open);
+    let first = parts.next();
+    let after = parts.filter_map(move |part| part.split_once(close).map(|(_, after)| after));
+    first.into_iter().chain(after)
 }
 
 fn is_real(name: &str, real: &BTreeSet<String>) -> bool {
@@ -164,6 +176,12 @@ mod tests {
     fn finds_the_metrics_of_an_expression() {
         let line = "expr: sum by (job) (rate(mcp_calls_count{a=\"b\"}[5m])) > job:mcp_x:rate5m";
         assert_eq!(names(line).collect::<Vec<_>>(), ["mcp_calls_count"]);
+        let line =
+            "sum by (job, mcp_method_name) (rate(mcp_a{mcp_b=\"c\"}[1m])) / mcp_d > process_e";
+        assert_eq!(
+            names(line).collect::<Vec<_>>(),
+            ["mcp_a", "mcp_d", "process_e"]
+        );
         let real = BTreeSet::from(["mcp_calls".to_owned()]);
         assert!(is_real("mcp_calls", &real) && is_real("mcp_calls_count", &real));
         assert!(!is_real("mcp_call", &real) && !is_real("mcp_calls_total", &real));
