@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::process;
 use crate::workspace::Workspace;
@@ -23,6 +23,8 @@ use crate::workspace::Workspace;
 const SEPARATOR: &str = "\u{1f}";
 /// The shells that have completion scripts.
 const SHELLS: &[&str] = &["bash", "zsh", "fish"];
+/// What the guide makes its reader put into `deploy/compose`.
+const OPERATORS: &[&str] = &["secrets", ".env", "backup.db"];
 /// Files of the repository that are shipped as they are.
 const DOCUMENTS: &[&str] = &["LICENSE", "README.md", "CHANGELOG.md", "SECURITY.md"];
 
@@ -33,14 +35,28 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
         [flag, profile] if flag == "--profile" => profile,
         _ => bail!("usage: cargo xtask dist [--profile PROFILE]"),
     };
-    let built = build(workspace, profile)?;
     let out = workspace.target()?.join("dist");
+    is_not_operated(&out)?;
+    let built = build(workspace, profile)?;
     if out.exists() {
         fs::remove_dir_all(&out).with_context(|| format!("cannot empty {}", out.display()))?;
     }
     lay_out(workspace, &built, &out)?;
     let files = manifest::write(workspace, profile, &out)?;
     println!("dist: {files} files in {}", out.display());
+    Ok(())
+}
+
+/// Refuses a folder whose containers are operated: emptying it would delete what they were given.
+fn is_not_operated(out: &Path) -> Result<()> {
+    for own in OPERATORS {
+        let own = out.join("deploy/compose").join(own);
+        ensure!(
+            fs::symlink_metadata(&own).is_err(),
+            "{} would be deleted: operate the containers from a copy of this folder, and move it there",
+            own.display()
+        );
+    }
     Ok(())
 }
 
@@ -107,10 +123,35 @@ fn lay_out(workspace: &Workspace, built: &Path, out: &Path) -> Result<()> {
         fs::write(licences.join(format!("{server}.txt")), texts)?;
     }
     images::model(workspace, &model, "")?;
-    images::copy_tree(&workspace.root.join("deploy"), &out.join("deploy"))?;
+    images::deploy(workspace, &out.join("deploy"))?;
     images::lay_out(workspace, built, &out.join("images"))?;
     for document in DOCUMENTS {
         images::copy(&workspace.root.join(document), &out.join(document))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_with_secrets_is_kept() {
+        let home = std::env::temp_dir().join(format!("xtask-dist-{}", std::process::id()));
+        let compose = home.join("deploy/compose");
+        fs::create_dir_all(&compose).unwrap();
+        fs::write(compose.join("compose.yml"), "").unwrap();
+        is_not_operated(&home).unwrap();
+        let ignored = include_str!("../../.gitignore");
+        for own in OPERATORS {
+            let path = compose.join(own);
+            fs::write(&path, "").unwrap();
+            let refusal = is_not_operated(&home).unwrap_err().to_string();
+            assert!(refusal.starts_with(path.to_str().unwrap()), "{refusal}");
+            fs::remove_file(&path).unwrap();
+            let line = format!("/deploy/compose/{own}");
+            assert!(ignored.lines().any(|ignored| ignored == line), "{line}");
+        }
+        fs::remove_dir_all(&home).unwrap();
+    }
 }

@@ -54,7 +54,7 @@ const CHORES: &[Chore] = &[
     Chore {
         name: "ci",
         options: "",
-        summary: "lint, test and judge: what a change must pass",
+        summary: "lint, test and judge; a change must pass stack test too",
         run: ci,
     },
     Chore {

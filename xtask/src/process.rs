@@ -1,7 +1,7 @@
 //! Running other programs: with the terminal, for their output, or under a time limit.
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -14,6 +14,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 /// How often a child that is waited for is looked at.
 const POLL: Duration = Duration::from_millis(20);
+/// For a command that is only asked whether it works.
+const QUESTION_LIMIT: Duration = Duration::from_mins(1);
 
 /// Runs `command` with the terminal; a failure names it.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
@@ -33,17 +35,39 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("`{line}` printed no UTF-8"))
 }
 
-/// Whether `command` can be started and succeeds; its output is dropped.
+/// Whether `command` can be started and succeeds before it takes too long; its output is dropped.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
-    let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
-    status.is_ok_and(|status| status.success())
+    let command = command.stdout(Stdio::null()).stderr(Stdio::null());
+    run_within(command, QUESTION_LIMIT).is_ok()
+}
+
+/// Like [`output`], but without input and for at most `limit`.
+pub(crate) fn output_within(command: &mut Command, limit: Duration) -> Result<String> {
+    let line = describe(command);
+    let command = command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = Grouped::spawn(command)?;
+    let stdout = child.child.stdout.take();
+    let mut stdout = stdout.with_context(|| format!("`{line}` has no stdout"))?;
+    let reading = thread::spawn(move || {
+        let mut printed = String::new();
+        stdout.read_to_string(&mut printed).map(|_| printed)
+    });
+    let waited = child.wait_for(&line, limit);
+    // Whatever of its group still holds stdout open is killed, so the reading ends.
+    drop(child);
+    let printed = reading.join();
+    waited?;
+    let Ok(printed) = printed else {
+        bail!("reading from `{line}` panicked");
+    };
+    printed.with_context(|| format!("cannot read what `{line}` printed"))
 }
 
 /// Runs `command` without input for at most `limit`; what it prints is appended to `log`.
 /// At the limit it is killed together with the processes of its group.
 pub(crate) fn run_logged(command: &mut Command, limit: Duration, log: &Path) -> Result<()> {
     let file = append_to(log)?;
-    run_limited(command.stdout(file.try_clone()?).stderr(file), limit)
+    run_within(command.stdout(file.try_clone()?).stderr(file), limit)
 }
 
 /// Like [`run_logged`], but what the command prints on stdout is returned as well.
@@ -51,19 +75,16 @@ pub(crate) fn output_logged(command: &mut Command, limit: Duration, log: &Path) 
     let path = log.with_extension("stdout");
     let stdout =
         File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
-    let outcome = run_limited(command.stdout(stdout).stderr(append_to(log)?), limit);
+    let outcome = run_within(command.stdout(stdout).stderr(append_to(log)?), limit);
     let printed = String::from_utf8_lossy(&fs::read(&path)?).into_owned();
     append_to(log)?.write_all(printed.as_bytes())?;
     outcome.map(|()| printed)
 }
 
-fn run_limited(command: &mut Command, limit: Duration) -> Result<()> {
+/// Like [`run`], but without input and for at most `limit`.
+pub(crate) fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
     let line = describe(command);
-    let mut child = Grouped::spawn(command.stdin(Stdio::null()))?;
-    match child.wait(limit)? {
-        Some(status) => require(status, &line),
-        None => bail!("`{line}` was still running after {limit:?}"),
-    }
+    Grouped::spawn(command.stdin(Stdio::null()))?.wait_for(&line, limit)
 }
 
 fn append_to(log: &Path) -> Result<File> {
@@ -97,6 +118,14 @@ impl Grouped {
                 return Ok(None);
             }
             thread::sleep(POLL);
+        }
+    }
+
+    /// Wants success within `limit` of what `line` describes.
+    fn wait_for(&mut self, line: &str, limit: Duration) -> Result<()> {
+        match self.wait(limit)? {
+            Some(status) => require(status, line),
+            None => bail!("`{line}` was still running after {limit:?}"),
         }
     }
 
@@ -158,6 +187,20 @@ mod tests {
     fn names_the_command_that_failed() {
         let error = run(&mut shell("exit 3")).unwrap_err();
         assert_eq!(error.to_string(), "`sh -c exit 3` failed: exit status: 3");
+    }
+
+    #[test]
+    fn reads_what_is_printed_until_the_limit() {
+        let long = Duration::from_secs(30);
+        let printed = output_within(&mut shell("head -c 200000 /dev/zero; sleep 60 &"), long);
+        assert_eq!(printed.unwrap().len(), 200_000);
+        assert!(output_within(&mut shell("exit 3"), long).is_err());
+        assert!(succeeds(&mut shell("exit 0")) && !succeeds(&mut shell("exit 3")));
+
+        let short = Duration::from_millis(100);
+        let error = output_within(&mut shell("sleep 60 & wait"), short).unwrap_err();
+        let expected = "`sh -c sleep 60 & wait` was still running after 100ms";
+        assert_eq!(error.to_string(), expected);
     }
 
     #[test]

@@ -38,17 +38,18 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
         _ => bail!("usage: cargo xtask stack test [--built DIR]"),
     };
     let home = workspace.target()?.join("stack");
-    let engine = match Engine::start(&home)? {
+    let engine = match Engine::start(&home) {
         Ok(engine) => engine,
+        // A machine without an engine says nothing about the change that is tested.
         Err(reason) => {
-            println!("stack: skipped, because {reason}");
+            println!("stack: skipped, because {reason:#}");
             return Ok(());
         }
     };
     let started = Instant::now();
     let tested = test(workspace, &engine, built, &home);
-    engine.stop().context("cannot stop the engine")?;
-    tested?;
+    let stopped = engine.stop().context("cannot stop the engine");
+    first_of(tested, stopped)?;
     println!(
         "stack: all is well ({:.0} s)",
         started.elapsed().as_secs_f64()
@@ -62,7 +63,6 @@ fn test(workspace: &Workspace, engine: &Engine, built: Option<PathBuf>, home: &P
         None => workspace.build_servers("ci")?,
     };
     let place = Place::lay_out(workspace, &built, home)?;
-    engine.make_base_images(home)?;
     let guide = Guide::read(&place, engine)?;
     let mut stack = Stack {
         workspace,
@@ -72,9 +72,18 @@ fn test(workspace: &Workspace, engine: &Engine, built: Option<PathBuf>, home: &P
     };
     let operated = operate(&mut stack);
     if operated.is_err() {
-        containers::report_state(&stack)?;
+        let reported = containers::report_state(&stack);
+        return first_of(operated, reported);
     }
     operated
+}
+
+/// What failed first is what is returned; what failed in its wake is only told.
+fn first_of(first: Result<()>, later: Result<()>) -> Result<()> {
+    if let (Err(_), Err(later)) = (&first, &later) {
+        eprintln!("xtask: afterwards: {later:#}");
+    }
+    first.and(later)
 }
 
 /// One chapter of the guide after the other, each with what must be true after it.
@@ -137,5 +146,20 @@ impl Stack<'_> {
         let seconds = started.elapsed().as_secs_f64();
         println!("stack {title:<22} ok ({seconds:.1} s)");
         Ok(said)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_failure_is_told() {
+        let failed = |what: &'static str| -> Result<()> { bail!(what) };
+        let told = |result: Result<()>| result.unwrap_err().to_string();
+        assert_eq!(told(first_of(failed("test"), failed("end"))), "test");
+        assert_eq!(told(first_of(Ok(()), failed("end"))), "end");
+        assert_eq!(told(first_of(failed("test"), Ok(()))), "test");
+        assert!(first_of(Ok(()), Ok(())).is_ok());
     }
 }

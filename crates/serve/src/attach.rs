@@ -25,7 +25,7 @@ use self::message::Envelope;
 use self::session::Link;
 use self::upstream::Upstream;
 use crate::client::{ClientError, LocalServer};
-use crate::run::gone;
+use crate::stdio::hang_up::hung_up;
 use crate::stdio::line::{Line, LineReader};
 use crate::stdio::request_id;
 use crate::{Access, Identity, MissingToken, ServeConfig, ServeError};
@@ -38,6 +38,9 @@ const WAITING_LINES: usize = 1;
 
 /// Time that the server has to forget a session.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// After the client has left: what it sent before is read for so long at most.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Why nothing can be brought to a server.
 #[derive(Debug, thiserror::Error)]
@@ -117,9 +120,13 @@ struct Bridge<R> {
 impl<R: AsyncRead + Unpin> Bridge<R> {
     /// Carries messages until there are no more; requests in progress then have `grace` to end.
     async fn run(mut self, grace: Duration) -> io::Result<()> {
+        let left_for_long = async {
+            hung_up().await;
+            tokio::time::sleep(LAST_WORDS).await;
+        };
         let read = tokio::select! {
             read = self.read() => read,
-            () = gone() => Ok(()),
+            () = left_for_long => Ok(()),
         };
         let all_ended = async { while self.running.join_next().await.is_some() {} };
         if tokio::time::timeout(grace, all_ended).await.is_err() {

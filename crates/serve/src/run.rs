@@ -252,7 +252,7 @@ async fn serve_stdio(handler: Handler, config: &ServeConfig, stop: &Cancellation
 }
 
 /// Ends when the client has left and what it sent last should have been read.
-pub(crate) async fn gone() {
+async fn gone() {
     hung_up().await;
     tokio::time::sleep(CANCEL_GRACE).await;
 }

@@ -50,18 +50,17 @@ pub(super) fn model(workspace: &Workspace, to: &Path, prefix: &str) -> Result<()
     Ok(())
 }
 
-/// Copies a directory with all that is in it.
-pub(crate) fn copy_tree(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to).with_context(|| format!("cannot create {}", to.display()))?;
-    let entries = fs::read_dir(from).with_context(|| format!("cannot list {}", from.display()))?;
-    for entry in entries {
-        let entry = entry?;
-        let place = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_tree(&entry.path(), &place)?;
-        } else {
-            copy(&entry.path(), &place)?;
-        }
+/// Copies the files of `deploy/` that git knows: whoever operates the containers has secrets beside them.
+pub(crate) fn deploy(workspace: &Workspace, to: &Path) -> Result<()> {
+    for file in workspace.files()? {
+        let Some(place) = file.strip_prefix("deploy/") else {
+            continue;
+        };
+        let place = to.join(place);
+        let directory = place.parent().unwrap_or(to);
+        fs::create_dir_all(directory)
+            .with_context(|| format!("cannot create {}", directory.display()))?;
+        copy(&workspace.root.join(&file), &place)?;
     }
     Ok(())
 }

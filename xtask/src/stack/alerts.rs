@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -22,18 +21,17 @@ const SUFFIXES: [&str; 3] = ["_bucket", "_count", "_sum"];
 /// All targets are scraped, the rules are right, and they speak of metrics that there are.
 pub(super) fn targets_are_scraped(stack: &Stack<'_>) -> Result<()> {
     let rules = stack.workspace.root.join("deploy/prometheus");
-    let mut test = stack.engine.docker();
-    test.args(["run", "--rm", "--volume"])
-        .arg(format!("{}:/rules:ro", rules.display()));
-    test.args([
-        "--entrypoint",
+    let volume = format!("{}:/rules:ro", rules.display());
+    let run = ["run", "--rm", "--volume", &volume, "--entrypoint"];
+    let test = [
         "promtool",
         WATCHERS,
         "test",
         "rules",
         "/rules/alerts_test.yml",
-    ]);
-    crate::process::output(&mut test).context("the alerts do not do what their tests say")?;
+    ];
+    let tested = stack.engine.ask(&[&run[..], &test].concat());
+    tested.context("the alerts do not do what their tests say")?;
     names_are_real(stack)?;
     let up = "sum(up) == 4 and count(up) == 4";
     until("four targets that are up", PATIENCE, || {
@@ -125,9 +123,10 @@ fn alerts(stack: &Stack<'_>) -> Result<String> {
 fn names_are_real(stack: &Stack<'_>) -> Result<()> {
     let mut real = BTreeSet::new();
     for (container, program) in SERVERS {
-        let mut reference: Command = stack.engine.docker();
-        reference.args(["exec", container, program, "reference"]);
-        let reference: Value = serde_json::from_str(&crate::process::output(&mut reference)?)?;
+        let reference = stack
+            .engine
+            .ask(&["exec", container, program, "reference"])?;
+        let reference: Value = serde_json::from_str(&reference)?;
         let metrics = reference.get("metrics").and_then(Value::as_array);
         let metrics = metrics.context("the reference lists no metrics")?.iter();
         let names = metrics.filter_map(|metric| metric.get("name")?.as_str().map(str::to_owned));
@@ -146,10 +145,22 @@ fn names_are_real(stack: &Stack<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The words of a line that are names of metrics; a recorded series has colons in its name.
+/// The words of a line that are names of metrics; a recorded series has colons in its name. Labels, which
+/// may begin like metrics, stand in braces and after `by`.
 fn names(line: &str) -> impl Iterator<Item = &str> {
-    let parts = line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'));
-    parts.filter(|word| PREFIXES.iter().any(|prefix| word.starts_with(prefix)))
+    let unselected = outside(line, "{", '}');
+    let parts = unselected.flat_map(|part| outside(part, "by (", ')'));
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let words = parts.flat_map(move |part| part.split(move |c| !is_part(c)));
+    words.filter(|word| PREFIXES.iter().any(|prefix| word.starts_with(prefix)))
+}
+
+/// What of a text is not between `open` and the next `close`.
+fn outside<'a>(text: &'a str, open: &'a str, close: char) -> impl Iterator<Item = &'a str> {
+    let mut parts = text.split(open);
+    let first = parts.next();
+    let after = parts.filter_map(move |part| part.split_once(close).map(|(_, after)| after));
+    first.into_iter().chain(after)
 }
 
 fn is_real(name: &str, real: &BTreeSet<String>) -> bool {
@@ -165,6 +176,12 @@ mod tests {
     fn finds_the_metrics_of_an_expression() {
         let line = "expr: sum by (job) (rate(mcp_calls_count{a=\"b\"}[5m])) > job:mcp_x:rate5m";
         assert_eq!(names(line).collect::<Vec<_>>(), ["mcp_calls_count"]);
+        let line =
+            "sum by (job, mcp_method_name) (rate(mcp_a{mcp_b=\"c\"}[1m])) / mcp_d > process_e";
+        assert_eq!(
+            names(line).collect::<Vec<_>>(),
+            ["mcp_a", "mcp_d", "process_e"]
+        );
         let real = BTreeSet::from(["mcp_calls".to_owned()]);
         assert!(is_real("mcp_calls", &real) && is_real("mcp_calls_count", &real));
         assert!(!is_real("mcp_call", &real) && !is_real("mcp_calls_total", &real));

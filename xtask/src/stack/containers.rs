@@ -83,9 +83,8 @@ pub(super) fn report_images(stack: &Stack<'_>) -> Result<()> {
 pub(super) fn await_service(stack: &Stack<'_>, started: Instant) -> Result<()> {
     for (container, program) in SERVERS {
         until(container, PATIENCE, || {
-            let mut ask = stack.engine.docker();
-            ask.args(["exec", container, program, "health", "--ready"]);
-            Ok(process::succeeds(&mut ask))
+            let ask = ["exec", container, program, "health", "--ready"];
+            Ok(stack.engine.succeeds(&ask))
         })?;
     }
     let seconds = started.elapsed().as_secs_f64();
@@ -218,7 +217,7 @@ pub(super) fn report_state(stack: &Stack<'_>) -> Result<()> {
         println!("\n{line}");
         let name = line.split(' ').next().unwrap_or_default();
         let mut logs = stack.engine.docker();
-        process::run(logs.args(["logs", "--tail", "10", name]))?;
+        process::run_within(logs.args(["logs", "--tail", "10", name]), PATIENCE)?;
     }
     Ok(())
 }

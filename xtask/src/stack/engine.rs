@@ -7,7 +7,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::process::{self, Grouped};
 
@@ -18,6 +18,8 @@ pub(super) const WATCHERS: &str = "local/watchers";
 
 /// From start to an engine that listens, and from SIGTERM to its end.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// For one command to the engine; stopping a container takes up to ten seconds.
+const LIMIT: Duration = Duration::from_mins(2);
 /// For packages to be installed or unpacked.
 const INSTALL_LIMIT: Duration = Duration::from_mins(10);
 const POLL: Duration = Duration::from_millis(100);
@@ -32,6 +34,20 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("docker-compose", "docker-compose"),
     ("runc", "runc"),
     ("mmdebstrap", "mmdebstrap"),
+    ("setpriv", "util-linux"),
+];
+
+/// A container with the limits and the root of the real ones, which not every machine can start.
+const PROBE: [&str; 9] = [
+    "run",
+    "--rm",
+    "--read-only",
+    "--memory",
+    "64m",
+    "--cpus",
+    "1",
+    BASE,
+    "true",
 ];
 
 /// Runs in the image that watches.
@@ -51,23 +67,22 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// Starts an engine, or says why there cannot be one on this machine.
-    pub(super) fn start(home: &Path) -> Result<Result<Self, String>> {
-        if !rustix::process::geteuid().is_root() {
-            return Ok(Err("an engine needs root".to_owned()));
-        }
+    /// Starts an engine that has the base images and runs containers; an error says what this machine
+    /// has not got for it.
+    pub(super) fn start(home: &Path) -> Result<Self> {
+        ensure!(rustix::process::geteuid().is_root(), "an engine needs root");
         fs::create_dir_all(home).with_context(|| format!("cannot create {}", home.display()))?;
         let log = home.join("engine.log");
         fs::write(&log, "")?;
-        if let Err(error) = install_missing(&log) {
-            return Ok(Err(format!("{error:#}")));
-        }
-        let version = process::output(Command::new("dockerd").arg("--version"))?;
+        install_missing(&log)?;
+        let version = process::output_within(Command::new("dockerd").arg("--version"), LIMIT)?;
         // Short, because paths of sockets are.
         let runtime = PathBuf::from(format!("/run/xtask-stack-{}", std::process::id()));
         fs::create_dir_all(&runtime)?;
         let output = File::options().append(true).open(&log)?;
-        let mut dockerd = Command::new("dockerd");
+        // It ends, and its containers with it, even when this process is killed.
+        let mut dockerd = Command::new("setpriv");
+        dockerd.args(["--pdeathsig", "TERM", "dockerd"]);
         dockerd.arg("--data-root").arg(home.join("engine"));
         dockerd.arg("--exec-root").arg(runtime.join("exec"));
         dockerd.arg("--pidfile").arg(runtime.join("pid"));
@@ -82,12 +97,17 @@ impl Engine {
             log,
             is_old: version.starts_with("Docker version 20."),
         };
-        if engine.listens()? {
-            engine.clear()?;
-            return Ok(Ok(engine));
+        if !engine.listens()? {
+            bail!("the engine does not start: {}", engine.last_words());
         }
-        let reason = engine.last_words();
-        Ok(Err(format!("the engine does not start: {reason}")))
+        engine.clear()?;
+        engine
+            .make_base_images(home)
+            .context("the base images cannot be made")?;
+        engine
+            .ask(&PROBE)
+            .context("the engine cannot run a container")?;
+        Ok(engine)
     }
 
     fn listens(&mut self) -> Result<bool> {
@@ -128,7 +148,7 @@ impl Engine {
 
     /// What `docker compose` is called here.
     pub(super) fn compose(&self) -> &'static str {
-        if process::succeeds(self.docker().args(["compose", "version"])) {
+        if self.succeeds(&["compose", "version"]) {
             "docker compose"
         } else {
             "docker-compose"
@@ -144,11 +164,16 @@ impl Engine {
 
     /// What a client prints.
     pub(super) fn ask(&self, args: &[&str]) -> Result<String> {
-        process::output(self.docker().args(args))
+        process::output_within(self.docker().args(args), LIMIT)
+    }
+
+    /// Whether a client ends well; what it prints is dropped.
+    pub(super) fn succeeds(&self, args: &[&str]) -> bool {
+        process::succeeds(self.docker().args(args))
     }
 
     /// Makes what cannot be pulled without a registry, from Debian's packages.
-    pub(super) fn make_base_images(&self, home: &Path) -> Result<()> {
+    fn make_base_images(&self, home: &Path) -> Result<()> {
         let archive = home.join("base.tar");
         if !archive.is_file() {
             println!("stack: making {BASE} from Debian's packages");
@@ -162,7 +187,9 @@ impl Engine {
             process::run_logged(make.arg(&draft), INSTALL_LIMIT, &self.log)?;
             fs::rename(&draft, &archive)?;
         }
-        process::output(self.docker().arg("import").arg(&archive).arg(BASE))?;
+        let mut import = self.docker();
+        import.arg("import").arg(&archive).arg(BASE);
+        process::run_logged(&mut import, LIMIT, &self.log)?;
         let watchers = home.join("watchers");
         if !watchers.join("usr/bin/amtool").is_file() {
             self.fetch_watchers(&watchers)?;
@@ -194,7 +221,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Removes containers and volumes that a run before left.
+    /// Removes the containers and volumes that a run left, and the images that have lost their names.
     fn clear(&self) -> Result<()> {
         let containers = self.ask(&["ps", "--all", "--quiet"])?;
         for container in containers.split_whitespace() {
@@ -204,6 +231,7 @@ impl Engine {
             self.ask(&["volume", "rm", volume])?;
         }
         self.ask(&["network", "prune", "--force"])?;
+        self.ask(&["image", "prune", "--force"])?;
         Ok(())
     }
 
@@ -240,11 +268,13 @@ fn socket(runtime: &Path) -> String {
 
 /// Installs the programs that are not there.
 fn install_missing(log: &Path) -> Result<()> {
-    let mut packages: Vec<&str> = PROGRAMS
-        .iter()
-        .filter(|(program, _)| !process::succeeds(Command::new("which").arg(program)))
-        .map(|(_, package)| *package)
-        .collect();
+    let missing = || {
+        let is_missing = |program| !process::succeeds(Command::new("which").arg(program));
+        PROGRAMS
+            .iter()
+            .filter(move |(program, _)| is_missing(program))
+    };
+    let mut packages: Vec<&str> = missing().map(|(_, package)| *package).collect();
     packages.dedup();
     if packages.is_empty() {
         return Ok(());
@@ -260,5 +290,9 @@ fn install_missing(log: &Path) -> Result<()> {
     let mut install = apt();
     install.args(["install", "-qq", "--yes", "--no-install-recommends"]);
     process::run_logged(install.args(&packages), INSTALL_LIMIT, log)
-        .with_context(|| format!("cannot install {}", packages.join(" ")))
+        .with_context(|| format!("cannot install {}", packages.join(" ")))?;
+    // Newer Debians have the client in a package that the engine's only recommends.
+    let still: Vec<&str> = missing().map(|(program, _)| *program).collect();
+    ensure!(still.is_empty(), "the packages lack {}", still.join(" "));
+    Ok(())
 }

@@ -47,7 +47,7 @@ impl Place {
                 .with_context(|| format!("cannot empty {}", root.display()))?;
         }
         let deploy = root.join("deploy");
-        images::copy_tree(&workspace.root.join("deploy"), &deploy)?;
+        images::deploy(workspace, &deploy)?;
         images::lay_out(workspace, built, &root.join("images"))?;
         for (file, long, short) in SHORTER {
             let path = deploy.join(file);

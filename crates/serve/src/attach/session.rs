@@ -206,18 +206,23 @@ impl Link {
         }))
     }
 
-    /// Passes on all messages of a reply; a request gets its answer, whatever becomes of them.
+    /// Passes on all messages of a reply; a request gets one answer, whatever becomes of them.
     async fn deliver(&self, envelope: &Envelope, reply: Reply) -> Result<(), Failure> {
         let mut messages = self.upstream.messages(refused(reply).await?);
         let mut is_answered = !envelope.is_request();
-        while let Some(message) = messages.next().await? {
-            is_answered |= Envelope::read(&message).is_ok_and(|message| message.is_response());
-            self.write(message).await?;
+        loop {
+            let message = match messages.next().await {
+                Ok(Some(message)) => message,
+                Err(error) if !is_answered => return Err(error.into()),
+                Ok(None) | Err(_) => break,
+            };
+            let answers = Envelope::read(&message).is_ok_and(|message| message.is_response());
+            if !(answers && is_answered) {
+                self.write(message).await?;
+            }
+            is_answered |= answers;
         }
-        if is_answered {
-            return Ok(());
-        }
-        Err(Failure::Unanswered)
+        is_answered.then_some(()).ok_or(Failure::Unanswered)
     }
 
     async fn write(&self, mut message: Vec<u8>) -> io::Result<()> {
@@ -262,4 +267,56 @@ fn error(id: &Value, reason: &str) -> Vec<u8> {
     json!({ "jsonrpc": "2.0", "id": id, "error": error })
         .to_string()
         .into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::client::LocalServer;
+
+    const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
+                        transfer-encoding: chunked\r\n\r\n";
+    const ANSWER: &str = r#"{"jsonrpc":"2.0","id":7,"result":{}}"#;
+
+    /// What the client reads when the server sends `events` and then breaks the connection.
+    async fn carried(events: &[&str]) -> Vec<String> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = LocalServer::listening_on(listener.local_addr().unwrap(), None);
+        let events = events.iter().map(|event| format!("data: {event}\n\n"));
+        let events = events.collect::<Vec<_>>().concat();
+        let reply = format!("{HEAD}{:x}\r\n{events}\r\n", events.len());
+        let (output, mut lines) = mpsc::channel(8);
+        let link = Arc::new(Link::new(Upstream::new(server, None, 1024), output));
+        let call = br#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{}}"#;
+        let envelope = Envelope::read(call).unwrap();
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(call) {
+                assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+            }
+            stream.write_all(reply.as_bytes()).await.unwrap();
+        };
+        tokio::join!(serve, link.carry(envelope, Bytes::from_static(call)));
+        let mut read = Vec::new();
+        while let Some(line) = lines.recv().await {
+            read.push(String::from_utf8(line).unwrap());
+        }
+        read
+    }
+
+    #[tokio::test]
+    async fn a_request_is_answered_once_however_its_reply_ends() {
+        let answer = [format!("{ANSWER}\n")];
+        assert_eq!(carried(&[ANSWER]).await, answer);
+        assert_eq!(carried(&[ANSWER, ANSWER]).await, answer);
+        let progress = r#"{"jsonrpc":"2.0","method":"notifications/progress"}"#;
+        let [_, refusal] = &carried(&[progress]).await[..] else {
+            panic!("the notification and one answer");
+        };
+        assert!(refusal.contains("was not passed on"), "{refusal}");
+    }
 }
