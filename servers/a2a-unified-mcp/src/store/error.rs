@@ -115,8 +115,9 @@ mod code {
     pub(super) const CONSTRAINT: u32 = 19;
     pub(super) const NOT_A_DATABASE: u32 = 26;
 
-    /// Extended ones: that a row is there already. No statement here tries that on a sound file.
-    pub(super) const TAKEN: [u32; 3] = [1555, 2067, 2579];
+    /// Extended ones, of constraints: that a row is there already, that a column has no value, another
+    /// type or one that cannot be. No statement here tries that on a sound file.
+    pub(super) const IMPOSSIBLE: [u32; 6] = [275, 1299, 1555, 2067, 2579, 3091];
 }
 
 fn extended(error: &sqlx::Error) -> Option<u32> {
@@ -141,7 +142,8 @@ impl From<sqlx::Error> for StoreError {
             ),
             None => error.to_string(),
         };
-        let is_taken = extended(&error).is_some_and(|number| code::TAKEN.contains(&number));
+        let is_impossible =
+            extended(&error).is_some_and(|number| code::IMPOSSIBLE.contains(&number));
         // A column of another type than any statement writes is of a page that was overwritten.
         let is_odd = matches!(
             error,
@@ -149,7 +151,7 @@ impl From<sqlx::Error> for StoreError {
         );
         // What is kept as text was spoilt into something else.
         let is_odd = is_odd || reason(&error).contains("JSON cannot hold BLOB values");
-        if is_taken || is_odd {
+        if is_impossible || is_odd {
             let reason = reason(&error);
             return Self::Damaged { reason };
         }
