@@ -118,6 +118,13 @@ mod code {
     /// Extended ones, of constraints: that a row is there already, that a column has no value, another
     /// type or one that cannot be. No statement here tries that on a sound file.
     pub(super) const IMPOSSIBLE: [u32; 6] = [275, 1299, 1555, 2067, 2579, 3091];
+
+    /// What SQLite's functions and FTS5 say, with the code for any error, of pages that were spoilt.
+    pub(super) const SAID_OF_DAMAGE: [&str; 3] = [
+        "JSON cannot hold BLOB values",
+        "malformed JSON",
+        "invalid fts5 file format",
+    ];
 }
 
 fn extended(error: &sqlx::Error) -> Option<u32> {
@@ -149,8 +156,10 @@ impl From<sqlx::Error> for StoreError {
             error,
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)
         );
-        // What is kept as text was spoilt into something else.
-        let is_odd = is_odd || reason(&error).contains("JSON cannot hold BLOB values");
+        let is_odd = is_odd
+            || code::SAID_OF_DAMAGE
+                .iter()
+                .any(|said| reason(&error).contains(said));
         if is_impossible || is_odd {
             let reason = reason(&error);
             return Self::Damaged { reason };
