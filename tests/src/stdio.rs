@@ -55,12 +55,16 @@ impl Stdio {
     /// Opens the conversation of the legacy era; returns what the server says of itself.
     #[track_caller]
     pub fn initialize(&mut self) -> Value {
-        let params = json!({
-            "protocolVersion": LEGACY, "capabilities": {}, "clientInfo": rpc::client(),
-        });
-        let welcome = self.request("initialize", params).expect("initialize");
+        let welcome = self.request("initialize", opening()).expect("initialize");
         self.notify("notifications/initialized", &json!({}));
         welcome
+    }
+
+    /// Opens the conversation of the legacy era as a client that waits for no answer.
+    #[track_caller]
+    pub fn send_opening(&mut self) {
+        self.send("initialize", opening());
+        self.notify("notifications/initialized", &json!({}));
     }
 
     /// Sends a request; [`Stdio::answer`] takes its id.
@@ -203,4 +207,8 @@ impl Peer for Stdio {
         let id = self.send(method, params);
         self.answer(id)
     }
+}
+
+fn opening() -> Value {
+    json!({ "protocolVersion": LEGACY, "capabilities": {}, "clientInfo": rpc::client() })
 }

@@ -28,6 +28,7 @@
 
 mod attach;
 mod auth;
+mod causes;
 mod client;
 pub mod config;
 mod descriptors;
@@ -54,6 +55,7 @@ mod stop;
 mod subscriptions;
 mod telemetry;
 
+pub use causes::with_causes;
 pub use descriptors::use_more_descriptors;
 pub use error::ServeError;
 pub use file_size::outlive_file_size_limit;

@@ -1,8 +1,6 @@
 //! Sub-commands of every server that ask the one which runs with the same configuration.
 
-use std::error::Error;
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -13,7 +11,7 @@ use clap::Subcommand;
 use crate::attach::attach;
 use crate::client::LocalServer;
 use crate::program::{fail, show};
-use crate::{Identity, ServeConfig};
+use crate::{Identity, ServeConfig, with_causes};
 
 /// Time in which a server that is well answers; shorter than what supervisors allow a check.
 const HEALTH_LIMIT: Duration = Duration::from_secs(5);
@@ -85,16 +83,4 @@ async fn health(identity: Identity, config: &ServeConfig, ready: bool) -> Result
         Ok(Err(error)) => Err(with_causes(&error)),
         Err(_) => Err(format!("{url} does not answer within {HEALTH_LIMIT:?}")),
     }
-}
-
-/// An error and what caused it, on one line.
-fn with_causes(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Writing to a string does not fail.
-        write!(line, ": {error}").ok();
-        cause = error.source();
-    }
-    line
 }

@@ -218,7 +218,7 @@ impl Searcher {
         let counts = if begun.looked.counts.len() == expressions.len() {
             begun.looked.counts
         } else {
-            self.store.count_each(&expressions).await?
+            self.store.look_up(None, &expressions).await?.counts
         };
         let text = Text::of(&request.query, counts, &self.store).await?;
         let mut why = None;

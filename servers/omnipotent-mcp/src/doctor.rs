@@ -2,11 +2,11 @@
 
 mod advice;
 
-use std::error::Error;
 use std::fmt::Write;
 use std::path::Path;
 
 use mcp_sandbox::{Boundary, Confinement, NoCgroups, RunError, Runner, Tier};
+use mcp_serve::with_causes;
 use serde::Serialize;
 
 use crate::host::{Host, kernel_text};
@@ -65,7 +65,7 @@ pub async fn diagnose(runner: &Runner, boundary: &Boundary) -> Diagnosis {
     Diagnosis {
         required: boundary.require.as_str(),
         in_force: confinement.as_ref().ok().map(|held| held.tier.as_str()),
-        refused_because: confinement.err().map(|error| whole(&error)),
+        refused_because: confinement.err().map(|error| with_causes(&error)),
         tiers: vec![
             tier(Tier::Strict, strict.as_ref().map_err(AsRef::as_ref)),
             tier(Tier::Landlock, landlock.as_ref().map_err(AsRef::as_ref)),
@@ -140,19 +140,8 @@ fn tier(tier: Tier, tried: Result<&Confinement, &RunError>) -> TierFound {
         layers: tried
             .map(|held| held.layers.iter().map(ToString::to_string).collect())
             .unwrap_or_default(),
-        reason: tried.err().map(whole),
+        reason: tried.err().map(|error| with_causes(error)),
     }
-}
-
-/// An error with its causes.
-fn whole(error: &RunError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        write!(text, ": {source}").ok();
-        cause = source.source();
-    }
-    text
 }
 
 fn kernel() -> Finding {

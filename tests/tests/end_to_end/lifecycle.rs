@@ -138,14 +138,7 @@ fn a_whole_conversation_may_be_piped_in() {
     for era in [Era::Legacy, Era::Modern] {
         let mut server = Setup::default().stdio_unopened(era);
         if era == Era::Legacy {
-            server.send_line(&json!({
-                "jsonrpc": "2.0", "id": "opening", "method": "initialize",
-                "params": {
-                    "protocolVersion": "2025-11-25", "capabilities": {},
-                    "clientInfo": { "name": "mcp-tests", "version": "1" },
-                },
-            }));
-            server.notify("notifications/initialized", &json!({}));
+            server.send_opening();
         }
         let file = json!({ "path": "piped.txt", "content": "all at once" });
         let write = server.send_call("write_file_secure", &file);

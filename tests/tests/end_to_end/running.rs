@@ -175,14 +175,7 @@ fn a_whole_conversation_may_be_piped_through_a_bridge() {
         .stdio_unopened(Era::Legacy);
     // The server takes its time, as on a machine that does much else.
     server.process.signal(Signal::STOP);
-    client.send_line(&json!({
-        "jsonrpc": "2.0", "id": "opening", "method": "initialize",
-        "params": {
-            "protocolVersion": "2025-11-25", "capabilities": {},
-            "clientInfo": { "name": "mcp-tests", "version": "1" },
-        },
-    }));
-    client.notify("notifications/initialized", &json!({}));
+    client.send_opening();
     let call = client.send_call("health_check", &json!({}));
     client.close_input();
     std::thread::sleep(Duration::from_millis(500));

@@ -1,7 +1,7 @@
 //! A bridge to a running server that remembers.
 
-use mcp_tests::{Era, Peer, Setup, until};
-use serde_json::json;
+use mcp_tests::{Era, Peer, Setup, Stdio, until};
+use serde_json::{Value, json};
 
 #[test]
 fn a_bridge_passes_on_what_changed() {
@@ -24,12 +24,7 @@ fn a_bridge_passes_on_what_changed() {
         } else {
             let filter = json!({ "notifications": { "resourceSubscriptions": [uri] } });
             client.send("subscriptions/listen", filter);
-            let mut heard = Vec::new();
-            until("the acknowledgement", || {
-                client.assert_alive();
-                heard.extend(client.others());
-                !heard.is_empty()
-            });
+            let heard = heard_by(&mut client, "the acknowledgement");
             assert_eq!(
                 heard[0]["method"],
                 "notifications/subscriptions/acknowledged"
@@ -40,16 +35,22 @@ fn a_bridge_passes_on_what_changed() {
             "remember",
             json!({ "key": "watched", "value": value, "category": "general", "source": "user" }),
         );
-        let mut heard = Vec::new();
-        until("the change", || {
-            client.assert_alive();
-            heard.extend(client.others());
-            !heard.is_empty()
-        });
+        let heard = heard_by(&mut client, "the change");
         assert_eq!(
             heard[0]["method"], "notifications/resources/updated",
             "{heard:?}"
         );
         assert_eq!(heard[0]["params"]["uri"], uri);
     }
+}
+
+/// What the client is told that it did not ask for, once there is something.
+fn heard_by(client: &mut Stdio, what: &str) -> Vec<Value> {
+    let mut heard = Vec::new();
+    until(what, || {
+        client.assert_alive();
+        heard.extend(client.others());
+        !heard.is_empty()
+    });
+    heard
 }

@@ -1,11 +1,11 @@
 //! The model of the server's own: a file that is found, or bytes in the program.
 
-use std::error::Error;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mcp_embedding::{FILE_NAME, Model, ModelError};
+use mcp_serve::with_causes;
 
 use super::config::{EmbeddingConfig, ModelChoice};
 use super::encoder::{Encoder, Open};
@@ -57,17 +57,6 @@ pub(super) fn find(config: &EmbeddingConfig, data: &Path) -> Result<Local, Vec<P
 fn opened(model: Result<Model, ModelError>) -> Result<Arc<dyn Encoder>, String> {
     match model {
         Ok(model) => Ok(Arc::new(model)),
-        Err(error) => Err(explained(&error)),
+        Err(error) => Err(with_causes(&error)),
     }
-}
-
-/// The error with its causes.
-fn explained(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }

@@ -30,8 +30,8 @@ pub(super) async fn meant(
     }
     if stem == folded || stem.chars().nth(SHORTEST_BEGINNING).is_some() {
         let beginning = Term::beginning(word);
-        let counts = store.count_each(&[beginning.expression()]).await?;
-        if let Some(count) = counts.first().filter(|count| **count > 0) {
+        let looked = store.look_up(None, &[beginning.expression()]).await?;
+        if let Some(count) = looked.counts.first().filter(|count| **count > 0) {
             return Ok(vec![(beginning, *count)]);
         }
     }

@@ -1,6 +1,6 @@
 //! Ranking by text: bm25 of the words that are in the index, or of those that were probably meant.
 
-use crate::store::{Ask, Filter, Found, Ranked, Store};
+use crate::store::{Ask, Filter, Found, Ranked, Store, StoreError};
 
 use super::query::{Query, Term};
 use super::{SearchError, spelling};
@@ -98,14 +98,10 @@ impl Text {
         filter: &Filter,
         most: usize,
     ) -> Result<Vec<Ranked>, SearchError> {
-        if self.is_empty() {
-            return Ok(Vec::new());
-        }
-        let all = self.all();
-        let ask = self.ask(&all, filter, most);
-        let among = self.candidates(store, ask).await?;
-        let among = among.as_deref();
-        Ok(store.rank(Ask { among, ..ask }).await?)
+        self.ranked(store, filter, most, async |ask: Ask<'_>| {
+            store.rank(ask).await
+        })
+        .await
     }
 
     /// The best `limit` of the best `most` entries, as a whole.
@@ -115,6 +111,18 @@ impl Text {
         filter: &Filter,
         (most, limit): (usize, usize),
     ) -> Result<Vec<Found>, SearchError> {
+        let rank = async |ask: Ask<'_>| store.rank_found(ask, limit).await;
+        self.ranked(store, filter, most, rank).await
+    }
+
+    /// What `rank` makes of the best `most` entries.
+    async fn ranked<T>(
+        &self,
+        store: &Store,
+        filter: &Filter,
+        most: usize,
+        rank: impl AsyncFnOnce(Ask<'_>) -> Result<Vec<T>, StoreError>,
+    ) -> Result<Vec<T>, SearchError> {
         if self.is_empty() {
             return Ok(Vec::new());
         }
@@ -122,7 +130,7 @@ impl Text {
         let ask = self.ask(&all, filter, most);
         let among = self.candidates(store, ask).await?;
         let among = among.as_deref();
-        Ok(store.rank_found(Ask { among, ..ask }, limit).await?)
+        Ok(rank(Ask { among, ..ask }).await?)
     }
 
     /// The entries with rare words, when those are enough and ranking them is enough therefore.

@@ -141,7 +141,7 @@ impl From<sqlx::Error> for StoreError {
         if matches!(error, sqlx::Error::PoolTimedOut) {
             return Self::Busy;
         }
-        let reason = |error: &sqlx::Error| match error.as_database_error() {
+        let reason = match error.as_database_error() {
             Some(said) => format!(
                 "{}, code {}",
                 said.message(),
@@ -159,20 +159,15 @@ impl From<sqlx::Error> for StoreError {
         let is_odd = is_odd
             || code::SAID_OF_DAMAGE
                 .iter()
-                .any(|said| reason(&error).contains(said));
+                .any(|said| reason.contains(said));
         if is_impossible || is_odd {
-            let reason = reason(&error);
             return Self::Damaged { reason };
         }
         match primary(&error) {
             Some(code::BUSY | code::LOCKED | code::PROTOCOL) => Self::Busy,
-            Some(code::CORRUPT | code::NOT_A_DATABASE) => Self::Damaged {
-                reason: reason(&error),
-            },
+            Some(code::CORRUPT | code::NOT_A_DATABASE) => Self::Damaged { reason },
             Some(code::PERMISSION | code::NO_MEMORY | code::IO | code::CANNOT_OPEN) => {
-                Self::Unusable {
-                    reason: reason(&error),
-                }
+                Self::Unusable { reason }
             }
             Some(code::FULL) => Self::Full,
             Some(code::READ_ONLY) => Self::ReadOnly,

@@ -100,22 +100,6 @@ impl Store {
         Found::all(&found)
     }
 
-    /// How many entries each expression finds, those past their time among them.
-    pub(crate) async fn count_each(&self, expressions: &[String]) -> Result<Vec<u64>, StoreError> {
-        let expressions = serde_json::Value::from(expressions).to_string();
-        let counts: Vec<i64> = sqlx::query_scalar(
-            "SELECT (SELECT count(*) FROM knowledge_fts WHERE knowledge_fts MATCH e.value)
-            FROM json_each(?1) AS e ORDER BY e.key",
-        )
-        .bind(expressions)
-        .fetch_all(&self.readers)
-        .await?;
-        let counts = counts.into_iter();
-        Ok(counts
-            .map(|count| u64::try_from(count).unwrap_or(0))
-            .collect())
-    }
-
     /// The first `most` words of the index from `from` to before `to`, and how many entries have each.
     pub(crate) async fn words_between(
         &self,

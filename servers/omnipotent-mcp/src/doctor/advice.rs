@@ -4,10 +4,11 @@
 use std::io;
 
 use mcp_sandbox::{RunError, Stage};
+use mcp_serve::with_causes;
 
 use rustix::io::Errno;
 
-use super::{Finding, whole};
+use super::Finding;
 
 /// Reads a file of the kernel's, by its path.
 type Facts<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -185,7 +186,7 @@ fn step(failure: &RunError) -> Option<(Stage, &io::Error)> {
 }
 
 fn unknown(what: &'static str, failure: &RunError) -> Finding {
-    let detail = format!("the cause is unknown: {}", whole(failure));
+    let detail = format!("the cause is unknown: {}", with_causes(failure));
     Finding::missing(what, detail, None)
 }
 

@@ -1,6 +1,6 @@
 //! What an entry said before.
 
-use std::num::NonZeroU32;
+use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +14,7 @@ use crate::knowledge::{Category, Identity, Key, Revision, Source, Version};
 use crate::store::Store;
 
 /// Versions that are read at once.
-const PART: NonZeroU32 = NonZeroU32::MIN.saturating_add(15);
-const PART_LEN: usize = 16;
+const PART: NonZeroU8 = NonZeroU8::MIN.saturating_add(15);
 
 /// What an entry said before.
 #[derive(Debug)]
@@ -115,13 +114,13 @@ impl MemoryHistory {
         let (mut told, mut spent) = (Vec::new(), 0_usize);
         let mut before = args.before;
         loop {
-            let part = self.store.history(identity, before, PART).await;
+            let part = self.store.history(identity, before, PART.into()).await;
             let part = part.map_err(refused)?;
             let Some(last) = part.last() else {
                 return Ok((told, false));
             };
             before = Some(last.revision);
-            let is_last = part.len() < PART_LEN;
+            let is_last = part.len() < usize::from(PART.get());
             for version in part {
                 spent = spent.saturating_add(fit::cost_of_part(&version));
                 if told.len() == most || (!told.is_empty() && spent > room) {
