@@ -165,10 +165,10 @@ pub struct Limits {
     pub file_size_bytes: u64,
     /// Private writable memory per process (`RLIMIT_DATA`). Default 8 GiB.
     pub memory_bytes: u64,
-    /// Memory of a whole command, its page cache and private files included, without swap. In force
-    /// only where the server's control group is delegated to it (cgroups(7), version 2; the layer
-    /// `cgroup` of a result, `doctor` says why not). Default 8 GiB: as much as one process may have,
-    /// so that no command gets more by starting several.
+    /// Memory of a whole command, its page cache, private files and swap included. In force only where
+    /// the server's control group is delegated to it (cgroups(7); the layer `cgroup-v2` or `cgroup-v1`
+    /// of a result, `doctor` says why not). Default 8 GiB: as much as one process may have, so that no
+    /// command gets more by starting several.
     pub total_memory_bytes: u64,
     /// Processes and threads of a command at once. A control group counts the command's own where
     /// there is one. Elsewhere, in the `strict` tier, the kernel counts the command's own (`RLIMIT_NPROC` in a user namespace), unless the server runs as root, which

@@ -14,7 +14,6 @@
     reason = "the helper is what starts commands"
 )]
 
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -107,7 +106,7 @@ pub fn main() -> ExitCode {
         .find(|role| word.as_deref() == Some(role.as_str().as_ref()));
     let served = close_inherited().and_then(|()| {
         // Before any other process is made, and before the namespaces hide where it is.
-        let group = join_group(role, std::env::args_os().nth(3));
+        let group = cgroup::enter(std::env::args_os().skip(3));
         match role {
             Some(Role::Outer) => Ok(outer::main(group)),
             Some(Role::Inside) => serve(Tier::Strict, group),
@@ -117,13 +116,6 @@ pub fn main() -> ExitCode {
         }
     });
     served.unwrap_or(ExitCode::FAILURE)
-}
-
-/// The third argument: the first stage is told a group to enter, the second that it is in one.
-fn join_group(role: Option<Role>, word: Option<OsString>) -> Option<Layer> {
-    let word = word?;
-    let is_in = role == Some(Role::Inside) || cgroup::enter(Path::new(&word)).is_ok();
-    is_in.then_some(Layer::Cgroup { version: 2 })
 }
 
 fn serve(tier: Tier, group: Option<Layer>) -> io::Result<ExitCode> {

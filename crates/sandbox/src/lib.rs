@@ -50,7 +50,7 @@ mod wire;
 
 pub use boundary::{Access, Boundary, FileId, Ground, Guard, Guarded, GuardedName, Place, Root};
 pub use capture::Captured;
-pub use cgroup::NoCgroups;
+pub use cgroup::{Group, NoCgroups};
 pub use config::{Limits, Network, SandboxConfig, Waiver};
 pub use gateway::{Gateway, Passage};
 pub use helper::HELPER_ARG;

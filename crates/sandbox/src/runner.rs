@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use crate::boundary::Boundary;
-use crate::cgroup::{Groups, NoCgroups};
+use crate::cgroup::{Group, Groups, NoCgroups};
 use crate::config::SandboxConfig;
 use crate::gateway::Gateway;
 use crate::outcome::{Outcome, Progress};
@@ -211,13 +211,13 @@ impl Runner {
         }
     }
 
-    /// Has the control groups of commands made in `directory` instead of the server's own group,
-    /// with the limits that its controllers have. Only before the first command.
+    /// Has the control groups of commands made in `above` instead of the server's own group, with the
+    /// limits that its controllers have. Only before the first command.
     ///
     /// # Errors
     /// When groups cannot be made there.
-    pub fn grouped_in(self, directory: PathBuf) -> Result<Self, NoCgroups> {
-        self.shared.reserve.group_in(Groups::beneath(directory)?);
+    pub fn grouped_in(self, above: Group) -> Result<Self, NoCgroups> {
+        self.shared.reserve.group_in(Groups::beneath(above)?);
         Ok(self)
     }
 

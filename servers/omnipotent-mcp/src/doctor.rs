@@ -173,6 +173,11 @@ fn groups(lacking: Option<&NoCgroups>) -> Finding {
         return Finding::well(what, "limits hold for a command as a whole".to_owned());
     };
     let fix = match reason {
+        NoCgroups::Refused { version: 1, .. } => Some(
+            "let the host use control groups of the second version (kernel command line\n\
+             systemd.unified_cgroup_hierarchy=1), which can be delegated to a user"
+                .to_owned(),
+        ),
         NoCgroups::Shared(_) | NoCgroups::Refused { .. } => Some(
             "start the server in a group of its own that is delegated to it:\n\
              systemd-run --user --scope -p Delegate=yes omnipotent-mcp"

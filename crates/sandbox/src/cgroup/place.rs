@@ -2,29 +2,61 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rustix::fs::{CWD, Mode, mkdirat};
+use rustix::fs::{AtFlags, CWD, Mode, mkdirat, unlinkat};
 use rustix::io::Errno;
 use rustix::process::RawPid;
 
-use super::{CONTROLLERS, NoCgroups, SERVER, read, refused, remove, write};
+use super::{CONTROLLERS, Group, NoCgroups, SERVER, read, write};
 
-/// The group of this process, as a directory.
-pub(super) fn own_directory() -> Option<PathBuf> {
-    let membership = read(Path::new("/proc/self/cgroup")).ok()?;
-    let mounts = read(Path::new("/proc/self/mountinfo")).ok()?;
-    directory_of(&membership, &mounts)
+/// Where the server `pid` may make groups with limits: in the kernel's second version, or in the first
+/// where that has the controllers. May move the server.
+pub(super) fn find(pid: RawPid) -> Result<Group, NoCgroups> {
+    let table = |path| read(Path::new(path)).unwrap_or_default();
+    let (memberships, mounts) = (table("/proc/self/cgroup"), table("/proc/self/mountinfo"));
+    let own = directory_of(None, &memberships, &mounts);
+    let second = own
+        .ok_or(NoCgroups::Unmounted)
+        .and_then(|own| prepare(own, pid));
+    match second {
+        Ok(directory) => Ok(Group::Second(directory)),
+        Err(NoCgroups::Unmounted | NoCgroups::Controllers(_)) => {
+            let own = |controller| directory_of(Some(controller), &memberships, &mounts);
+            match (own("memory"), own("pids"), second) {
+                (Some(memory), Some(pids), _) => Ok(Group::First { memory, pids }),
+                (_, _, second) => second.map(Group::Second),
+            }
+        }
+        Err(reason) => Err(reason),
+    }
 }
 
-/// From what `/proc/PID/cgroup` (cgroups(7)) and `/proc/PID/mountinfo` (`proc_pid_mountinfo`(5))
-/// say.
-pub(super) fn directory_of(membership: &str, mounts: &str) -> Option<PathBuf> {
-    let group = membership
-        .lines()
-        .find_map(|line| line.strip_prefix("0::"))?;
+/// The group of this process in the hierarchy of a controller, or in the one of the second version,
+/// from what `/proc/PID/cgroup` (cgroups(7)) and `/proc/PID/mountinfo` (`proc_pid_mountinfo`(5)) say.
+pub(super) fn directory_of(
+    controller: Option<&str>,
+    memberships: &str,
+    mounts: &str,
+) -> Option<PathBuf> {
+    // `4:memory:/path`, or `0::/path` in the second version.
+    let group = memberships.lines().find_map(|line| {
+        let (_, line) = line.split_once(':')?;
+        let (controllers, path) = line.split_once(':')?;
+        let is_it = match controller {
+            Some(controller) => has(controllers, controller),
+            None => controllers.is_empty(),
+        };
+        is_it.then_some(path)
+    })?;
     mounts.lines().find_map(|line| {
         let (mount, file_system) = line.split_once(" - ")?;
-        if !file_system.starts_with("cgroup2 ") {
+        let (kind, options) = file_system.split_once(' ')?;
+        let is_it = match controller {
+            Some(controller) => kind == "cgroup" && has(options.split(' ').nth(1)?, controller),
+            None => kind == "cgroup2",
+        };
+        if !is_it {
             return None;
         }
         let mut fields = mount.split(' ').skip(3);
@@ -33,6 +65,11 @@ pub(super) fn directory_of(membership: &str, mounts: &str) -> Option<PathBuf> {
         let below = Path::new(group).strip_prefix(top).ok()?;
         Some(Path::new(mounted_at).join(below))
     })
+}
+
+/// Whether a name is in a list with commas.
+fn has(list: &str, name: &str) -> bool {
+    list.split(',').any(|it| it == name)
 }
 
 /// The group in which leaves with limits can be made, for the server `pid` that is in `own`.
@@ -57,7 +94,11 @@ pub(super) fn prepare(own: PathBuf, pid: RawPid) -> Result<PathBuf, NoCgroups> {
     }
     match make_room(&own, pid) {
         Ok(()) => Ok(own),
-        Err(error) => Err(refused(&own, error)),
+        Err(error) => Err(NoCgroups::Refused {
+            version: 2,
+            directory: own,
+            reason: Arc::new(error),
+        }),
     }
 }
 
@@ -82,7 +123,7 @@ fn make_room(own: &Path, pid: RawPid) -> io::Result<()> {
     if handed_down.is_err() {
         // As it was before.
         write(&own.join("cgroup.procs"), &pid).ok();
-        remove(&server).ok();
+        unlinkat(CWD, &server, AtFlags::REMOVEDIR).ok();
     }
     handed_down
 }

@@ -7,6 +7,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::*;
+use crate::config::Limits;
 
 /// A group with these files.
 fn group(files: &[(&str, &str)]) -> TempDir {
@@ -49,12 +50,30 @@ fn finds_the_servers_group_wherever_it_is_mounted() {
             None,
         ),
     ] {
-        let found = place::directory_of(membership, &mounts);
+        let found = place::directory_of(None, membership, &mounts);
         assert_eq!(
             found.as_deref(),
             expect.map(Path::new),
             "{membership} {mounts}"
         );
+    }
+}
+
+#[test]
+fn finds_the_servers_groups_by_controller_in_the_first_version() {
+    let memberships = "9:name=systemd:/s\n8:pids:/p\n4:cpu,memory:/m/x\n0::/\n";
+    let mounts = "30 24 0:26 / /c/unified rw - cgroup2 cgroup2 rw\n\
+        31 24 0:27 /m /c/memory rw,nosuid shared:9 - cgroup cgroup rw,cpu,memory\n\
+        32 24 0:28 / /c/pids rw - cgroup cgroup rw,pids\n\
+        33 24 0:29 / /c/systemd rw - cgroup cgroup rw,name=systemd\n";
+    for (controller, expect) in [
+        ("memory", Some("/c/memory/x")),
+        ("pids", Some("/c/pids/p")),
+        ("systemd", None),
+        ("freezer", None),
+    ] {
+        let found = place::directory_of(Some(controller), memberships, mounts);
+        assert_eq!(found.as_deref(), expect.map(Path::new), "{controller}");
     }
 }
 
@@ -99,43 +118,79 @@ fn a_group_that_is_not_the_servers_alone_is_left_as_it_is() {
     assert!(!closed.path().join("mcp-server").exists());
 }
 
-#[test]
-fn a_leaf_takes_the_limits_and_goes() {
-    let base = group(&[]);
-    let groups = Groups::beneath(base.path().into()).unwrap();
-    let leaf = groups.leaf().unwrap();
-    let files = ["pids.max", "memory.max", "memory.swap.max"];
-    for file in &files[..2] {
-        fs::write(leaf.path().join(file), "").unwrap();
-    }
-    let limits = |processes, total_memory_bytes| Limits {
+fn limits(processes: u64, total_memory_bytes: u64) -> Limits {
+    Limits {
         total_memory_bytes,
         processes,
         ..Limits::default()
-    };
-    let told = || files.map(|file| fs::read_to_string(leaf.path().join(file)).unwrap_or_default());
-    leaf.limit(&limits(100, 4096)).unwrap();
-    // Without swap accounting there is no file for it, and that is no failure.
-    assert_eq!(told(), ["104", "4096", ""]);
-    fs::write(leaf.path().join(files[2]), "").unwrap();
-    leaf.limit(&limits(100, 8192)).unwrap();
-    assert_eq!(told(), ["104", "8192", "0"]);
-    // What was written is not kept beneath what is, as in a real one.
-    for file in files {
-        fs::write(leaf.path().join(file), "").unwrap();
     }
-    leaf.limit(&limits(0, 0)).unwrap();
-    assert_eq!(told(), ["max"; 3]);
+}
 
-    // A directory that is not empty cannot be removed, like a group with processes.
-    let path = leaf.path().to_owned();
-    drop(leaf);
-    assert!(path.exists());
-    for file in files {
-        fs::remove_file(path.join(file)).unwrap();
+#[test]
+fn a_leaf_takes_the_limits_and_goes() {
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let one = Group::First {
+        memory: first.path().into(),
+        pids: second.path().into(),
+    };
+    let two = Group::Second(first.path().into());
+    let with_one = (
+        one,
+        ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"],
+        (["4096", "4096"], ["-1", "-1"]),
+    );
+    let with_two = (
+        two,
+        ["memory.max", "memory.swap.max"],
+        (["4096", "0"], ["max", "max"]),
+    );
+    for (above, [memory, swap], (some, none)) in [with_one, with_two] {
+        let groups = Groups::beneath(above).unwrap();
+        let leaf = groups.leaf().unwrap();
+        let directories = leaf.group().directories();
+        let [memory, swap] = [memory, swap].map(|file| directories[0].join(file));
+        let pids = directories.last().unwrap().join("pids.max");
+        let told =
+            || [&pids, &memory, &swap].map(|file| fs::read_to_string(file).unwrap_or_default());
+        // What was written is not kept beneath what is, as in a real one.
+        let clear = |files: &[&PathBuf]| files.iter().for_each(|file| fs::write(file, "").unwrap());
+        clear(&[&pids, &memory]);
+        leaf.group().limit(&limits(100, 4096)).unwrap();
+        // Without swap accounting there is no file for it, and that is no failure.
+        assert_eq!(told(), ["104", some[0], ""]);
+        clear(&[&pids, &memory, &swap]);
+        leaf.group().limit(&limits(100, 4096)).unwrap();
+        assert_eq!(told(), ["104", some[0], some[1]]);
+        clear(&[&pids, &memory, &swap]);
+        leaf.group().limit(&limits(0, 0)).unwrap();
+        assert_eq!(told(), ["max", none[0], none[1]]);
+
+        // A directory that is not empty cannot be removed, like a group with processes.
+        let path = leaf.group().clone();
+        drop(leaf);
+        assert!(path.directories().iter().all(|path| path.exists()));
+        for file in [pids, memory, swap] {
+            fs::remove_file(file).unwrap();
+        }
+        drop(groups.leaf().unwrap());
+        for directory in [&first, &second] {
+            assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+        }
     }
-    drop(groups.leaf().unwrap());
-    assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_group_that_cannot_be_made_in_one_hierarchy_is_made_in_none() {
+    let memory = group(&[]);
+    let pids = memory.path().join("absent");
+    let above = Group::First {
+        memory: memory.path().into(),
+        pids: pids.clone(),
+    };
+    let error = Groups::beneath(above).unwrap_err();
+    let said = format!("groups cannot be made in {}", pids.display());
+    assert!(error.to_string().starts_with(&said), "{error}");
+    assert_eq!(fs::read_dir(memory.path()).unwrap().count(), 0);
 }
 
 #[test]
@@ -154,7 +209,7 @@ fn what_dead_servers_left_is_removed_and_nothing_else() {
     {
         fs::create_dir(base.path().join(name)).unwrap();
     }
-    Groups::beneath(base.path().into()).unwrap();
+    Groups::beneath(Group::Second(base.path().into())).unwrap();
     let mut found = entries(base.path()).unwrap();
     found.retain(|name| !name.starts_with('.'));
     found.sort();
@@ -163,15 +218,34 @@ fn what_dead_servers_left_is_removed_and_nothing_else() {
     assert_eq!(found, kept);
 }
 
-/// The part that needs no controller, in the kernel's own file system.
+/// The part that needs no controller in the second version, in the kernel's own file system.
 #[test]
 fn a_real_leaf_is_killed_as_a_whole_and_removed() {
-    let top = Path::new("/sys/fs/cgroup/unified")
-        .join(format!("mcp-tests-{}", getpid().as_raw_nonzero()));
-    if fs::create_dir(&top).is_err() {
-        println!("skipped: no cgroup2 file system at /sys/fs/cgroup/unified that can be written");
-        return;
+    let name = format!("mcp-tests-{}", getpid().as_raw_nonzero());
+    let top = |hierarchy: &str| Path::new("/sys/fs/cgroup").join(hierarchy).join(&name);
+    let one = Group::First {
+        memory: top("memory"),
+        pids: top("pids"),
+    };
+    for top in [one, Group::Second(top("unified"))] {
+        if let Err((place, error)) = top.make() {
+            println!(
+                "skipped: no group can be made in {}: {error}",
+                place.display()
+            );
+            continue;
+        }
+        kills_a_leaf_of(&top);
+        top.remove().unwrap();
+        assert!(
+            top.directories()
+                .iter()
+                .all(|directory| !directory.exists())
+        );
     }
+}
+
+fn kills_a_leaf_of(top: &Group) {
     let groups = Groups::beneath(top.clone()).unwrap();
     let leaf = groups.leaf().unwrap();
     let script = "sleep 600 & sleep 600 & wait";
@@ -180,25 +254,29 @@ fn a_real_leaf_is_killed_as_a_whole_and_removed() {
         .stdin(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    write(&leaf.path().join("cgroup.procs"), &shell.id().to_string()).unwrap();
+    for directory in leaf.group().directories() {
+        write(&directory.join("cgroup.procs"), &shell.id().to_string()).unwrap();
+    }
     drop(shell.stdin.take());
     let members = || {
-        read(&leaf.path().join("cgroup.procs"))
-            .unwrap()
-            .lines()
-            .count()
+        let directories = leaf.group().directories();
+        let count = |directory: &Path| {
+            read(&directory.join("cgroup.procs"))
+                .unwrap()
+                .lines()
+                .count()
+        };
+        directories.into_iter().map(count).min().unwrap()
     };
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    while members() < 3 && std::time::Instant::now() < deadline {
-        std::thread::yield_now();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while members() < 3 && Instant::now() < deadline {
+        thread::yield_now();
     }
-    assert_eq!(members(), 3);
-    leaf.kill().unwrap();
+    assert_eq!(members(), 3, "{top:?}");
+    leaf.group().kill().unwrap();
     shell.wait().unwrap();
-    while members() > 0 && std::time::Instant::now() < deadline {
-        std::thread::yield_now();
+    while members() > 0 && Instant::now() < deadline {
+        thread::yield_now();
     }
     drop((leaf, groups));
-    let left = fs::remove_dir(&top);
-    left.unwrap();
 }

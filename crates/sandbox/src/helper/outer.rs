@@ -91,7 +91,8 @@ fn start_inside(group: Option<Layer>) -> io::Result<ExitCode> {
     let mut inside = Command::new("/proc/self/exe")
         .arg(HELPER_ARG)
         .arg(Role::Inside.as_str())
-        .args(group.map(|group| group.to_string()))
+        // The version: it is in the group already.
+        .args(group.and_then(|_| std::env::args_os().nth(3)))
         .env_clear()
         .stdin(Stdio::from(control))
         .spawn()?;

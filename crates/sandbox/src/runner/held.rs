@@ -73,7 +73,7 @@ impl Helper {
             let process = Command::new(binary)
                 .arg(HELPER_ARG)
                 .arg(Role::of(tier).as_str())
-                .args(group.as_ref().map(Group::path))
+                .args(group.iter().flat_map(Group::words))
                 .env_clear()
                 .current_dir("/")
                 .stdin(OwnedFd::from(theirs))

@@ -1,7 +1,8 @@
 //! Where helpers come from, each with a control group if there can be one.
 
+use std::ffi::OsString;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::held::Helper;
@@ -91,8 +92,9 @@ pub(super) struct Group {
 impl Group {
     /// A helper without one is held by the limits of each process.
     fn make(groups: Option<&Arc<Groups>>, limits: &Limits) -> Option<Self> {
-        let leaf = groups?.leaf().and_then(|leaf| {
-            leaf.limit(limits)?;
+        let leaf = groups?.leaf().map_err(|(_, error)| error);
+        let leaf = leaf.and_then(|leaf| {
+            leaf.group().limit(limits)?;
             Ok(leaf)
         });
         match leaf {
@@ -107,8 +109,9 @@ impl Group {
         }
     }
 
-    pub(super) fn path(&self) -> &Path {
-        self.leaf.path()
+    /// As arguments of a helper that is to enter it.
+    pub(super) fn words(&self) -> impl Iterator<Item = OsString> {
+        self.leaf.group().words()
     }
 
     pub(super) fn has(&self, limits: &Limits) -> bool {
@@ -118,6 +121,6 @@ impl Group {
     /// Kills whatever is in it, also what no longer descends from the helper.
     pub(super) fn kill(&self) {
         // An old kernel cannot; the orphans are hunted one by one then.
-        self.leaf.kill().ok();
+        self.leaf.group().kill().ok();
     }
 }
