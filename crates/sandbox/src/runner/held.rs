@@ -133,15 +133,14 @@ impl Helper {
         }
     }
 
-    /// Hands over the command and listens for the report.
-    pub(super) async fn converse(&mut self, message: &[&[u8]]) {
+    /// Hands over the command.
+    pub(super) async fn tell(&mut self, message: &[&[u8]]) {
         for part in message {
             // A helper that stops reading has something to say, or is gone.
             if self.control.write_all(part).await.is_err() {
                 break;
             }
         }
-        self.listen().await;
     }
 
     /// Tells the helper to kill everything, and waits for its report for a while.
@@ -153,7 +152,7 @@ impl Helper {
 
     /// Collects what the helper says until the report is whole or the helper is gone. May be
     /// dropped and called again.
-    async fn listen(&mut self) {
+    pub(super) async fn listen(&mut self) {
         while self.heard.len() < REPORT_BYTES && self.report().is_none() {
             match self.control.read_buf(&mut self.heard).await {
                 Ok(0) | Err(_) => break,

@@ -40,6 +40,13 @@ pub(super) enum Next {
     Unknown,
 }
 
+/// How far a command is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    Running,
+    Over,
+}
+
 /// Why supervision came to its end.
 #[derive(Debug)]
 enum Cause {
@@ -111,8 +118,18 @@ impl Supervision {
         if exit.is_none() {
             helper.bury().await;
         }
-        if self.next == Next::Expected {
-            drop(helper);
+        drop(helper);
+        self.refill(Moment::Over);
+    }
+
+    /// Starts the helper of the next command when it is the time for that.
+    fn refill(&self, moment: Moment) {
+        // Moving a process to its group holds up all others that start one.
+        let best = match self.reserve.groups() {
+            Ok(_) => Moment::Over,
+            Err(_) => Moment::Running,
+        };
+        if self.next == Next::Expected && moment == best {
             self.reserve.refill(self.tier, &self.spec.boundary);
         }
     }
@@ -134,7 +151,9 @@ impl Supervision {
                 Err(error) => return Cause::NoGateway(error),
             }
         }
-        helper.converse(message).await;
+        helper.tell(message).await;
+        self.refill(Moment::Running);
+        helper.listen().await;
         Cause::Ended
     }
 
