@@ -23,22 +23,19 @@ impl Top {
             memory: place("memory"),
             pids: place("pids"),
         };
-        let tops = [one, Group::Second(place("unified"))].map(Self);
-        let made = |top: &Self| {
-            let made = top.directories().iter().try_for_each(fs::create_dir);
+        let made = |group: &Group| {
+            let made = directories(group).iter().try_for_each(fs::create_dir);
             if let Err(error) = &made {
-                println!("skipped: {:?}: {error}", top.0);
+                println!("skipped: {group:?}: {error}");
             }
             made.is_ok()
         };
-        tops.into_iter().filter(made).collect()
+        let groups = [one, Group::Second(place("unified"))];
+        groups.into_iter().filter(made).map(Self).collect()
     }
 
     fn directories(&self) -> Vec<PathBuf> {
-        match &self.0 {
-            Group::First { memory, pids } => vec![memory.clone(), pids.clone()],
-            Group::Second(directory) => vec![directory.clone()],
-        }
+        directories(&self.0)
     }
 
     fn version(&self) -> u8 {
@@ -66,6 +63,13 @@ impl Top {
     fn runner(&self) -> Runner {
         let runner = Runner::with_helper(&SandboxConfig::default(), helper()).unwrap();
         runner.grouped_in(self.0.clone()).unwrap()
+    }
+}
+
+fn directories(group: &Group) -> Vec<PathBuf> {
+    match group {
+        Group::First { memory, pids } => vec![memory.clone(), pids.clone()],
+        Group::Second(directory) => vec![directory.clone()],
     }
 }
 
