@@ -74,6 +74,12 @@ impl Scored<'_> {
     }
 }
 
+/// Rows that were made one text: for each row the runtime's thread and SQLite's would wait for each
+/// other, which takes longer than finding it.
+pub(super) fn rows_of<'a, T: Deserialize<'a>>(rows: &'a str) -> Result<Vec<T>, StoreError> {
+    Ok(serde_json::from_str(rows).map_err(|error| sqlx::Error::Decode(error.into()))?)
+}
+
 pub(super) fn version(row: &SqliteRow) -> Result<Version, StoreError> {
     let value: Option<String> = row.try_get("value")?;
     Ok(Version {
