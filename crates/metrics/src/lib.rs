@@ -26,5 +26,7 @@ pub use record::{
     audit_lost, cache_entries, egress_received, egress_request, policy_reload, security_block,
 };
 pub use recorder::Recorder;
-pub use source::{GaugeSource, audit_records, policy_in_force};
+pub use source::{
+    GaugeSource, Sandbox, audit_records, disk_in_use, policy_in_force, sandbox_in_force,
+};
 pub use summary::{CallStats, blocks, calls};

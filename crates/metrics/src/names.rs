@@ -58,6 +58,12 @@ pub const POLICY_RELOADS: &str = "mcp_policy_reloads_total";
 pub const POLICY_INFO: &str = "mcp_policy_info";
 /// Whether the newest configuration is not in force.
 pub const POLICY_STALE: &str = "mcp_policy_stale";
+/// The tier of the sandbox that commands run in.
+pub const SANDBOX_TIER: &str = "mcp_sandbox_tier";
+/// Whether commands are refused for want of a sandbox.
+pub const SANDBOX_MISSING: &str = "mcp_sandbox_missing";
+pub(crate) const DISK_FREE: &str = "mcp_disk_free_bytes";
+pub(crate) const DISK_SIZE: &str = "mcp_disk_size_bytes";
 pub(crate) const BUILD_INFO: &str = "mcp_build_info";
 pub(crate) const PROCESS_START: &str = "process_start_time_seconds";
 pub(crate) const PROCESS_CPU: &str = "process_cpu_seconds_total";
@@ -77,6 +83,9 @@ const DECISIONS: &[&str] = &["admitted", "rate_limited", "saturated"];
 
 /// What becomes of a configuration that is looked at again.
 const RELOADS: &[&str] = &["applied", "unchanged", "refused"];
+
+/// The tiers of the sandbox, strongest first.
+pub(crate) const TIERS: &[&str] = &["strict", "landlock", "none"];
 
 /// The error codes of calls that the policy refused.
 pub const REFUSALS: &[&str] = &[
@@ -139,6 +148,18 @@ pub const METRICS: &[Metric] = &[
         help: "Calls in progress.",
     },
     Metric {
+        name: DISK_FREE,
+        kind: Kind::Gauge,
+        labels: &["directory"],
+        help: "Bytes that the server can still write where its data or its audit is kept.",
+    },
+    Metric {
+        name: DISK_SIZE,
+        kind: Kind::Gauge,
+        labels: &["directory"],
+        help: "Size of the file system where its data or its audit is kept, in bytes.",
+    },
+    Metric {
         name: EGRESS_BREAKERS,
         kind: Kind::Gauge,
         labels: &[],
@@ -174,6 +195,19 @@ pub const METRICS: &[Metric] = &[
         kind: Kind::Gauge,
         labels: &[],
         help: "1 while the newest configuration is refused and the policy before it is in force.",
+    },
+    Metric {
+        name: SANDBOX_MISSING,
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "1 while commands are refused because the host does not allow the tier of the sandbox \
+               that the configuration demands.",
+    },
+    Metric {
+        name: SANDBOX_TIER,
+        kind: Kind::Gauge,
+        labels: &["tier"],
+        help: "1 for the tier of the sandbox that commands run in, 0 for the others.",
     },
     Metric {
         name: SECURITY_BLOCKS,

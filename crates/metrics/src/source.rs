@@ -2,6 +2,7 @@
 //! pushed, and what happens at every start must not install the recorder.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -53,6 +54,56 @@ pub fn audit_records(count: u64) {
     AUDIT_RECORDS.fetch_add(count, Ordering::Relaxed);
 }
 
+/// Directories whose file systems fill up, by what they are for.
+static DISKS: Mutex<Vec<(&'static str, PathBuf)>> = Mutex::new(Vec::new());
+
+/// Says where something is kept. `directory` is what for, one of a closed set.
+pub fn disk_in_use(directory: &'static str, path: PathBuf) {
+    let mut disks = DISKS.lock().unwrap_or_else(PoisonError::into_inner);
+    disks.retain(|(before, _)| *before != directory);
+    disks.push((directory, path));
+}
+
+/// What holds commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sandbox {
+    /// This tier.
+    Tier(&'static str),
+    /// Nothing that the policy accepts: they are refused.
+    Missing,
+}
+
+/// Known once it was tried out.
+static SANDBOX: Mutex<Option<Sandbox>> = Mutex::new(None);
+
+/// Says what holds commands from now on.
+pub fn sandbox_in_force(sandbox: Sandbox) {
+    *SANDBOX.lock().unwrap_or_else(PoisonError::into_inner) = Some(sandbox);
+}
+
+fn record_disks() {
+    let disks = DISKS.lock().unwrap_or_else(PoisonError::into_inner);
+    for (directory, path) in &*disks {
+        // It may not have been made yet.
+        let Ok(space) = rustix::fs::statvfs(path) else {
+            continue;
+        };
+        let bytes = |blocks: u64| lossy(blocks.saturating_mul(space.f_frsize));
+        gauge!(names::DISK_FREE, "directory" => *directory).set(bytes(space.f_bavail));
+        gauge!(names::DISK_SIZE, "directory" => *directory).set(bytes(space.f_blocks));
+    }
+}
+
+fn record_sandbox() {
+    let sandbox = *SANDBOX.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(in_force) = sandbox else { return };
+    let truth = |holds: bool| f64::from(u8::from(holds));
+    for tier in names::TIERS {
+        gauge!(names::SANDBOX_TIER, "tier" => *tier).set(truth(in_force == Sandbox::Tier(tier)));
+    }
+    gauge!(names::SANDBOX_MISSING).set(truth(in_force == Sandbox::Missing));
+}
+
 /// Reads every source.
 pub(crate) fn record() {
     let policies = POLICIES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -60,6 +111,8 @@ pub(crate) fn record() {
         let in_force = if back == 0 { 1.0 } else { 0.0 };
         gauge!(names::POLICY_INFO, "version" => version.clone()).set(in_force);
     }
+    record_disks();
+    record_sandbox();
     counter!(names::AUDIT_RECORDS).absolute(AUDIT_RECORDS.load(Ordering::Relaxed));
     let sources = BREAKERS.lock().unwrap_or_else(PoisonError::into_inner);
     let open = sources
@@ -86,5 +139,37 @@ mod tests {
         assert_eq!(shown(), 1);
         drop(source);
         assert_eq!(shown(), 0);
+    }
+
+    #[test]
+    fn disks_are_measured_where_things_are_kept_and_sandboxes_named_when_known() {
+        let shown = |name: &str| Exposition::parse(&Recorder::new("test").render()).total(name);
+        assert!(
+            !Recorder::new("test")
+                .render()
+                .contains("\nmcp_sandbox_tier{")
+        );
+        disk_in_use("data", "/nowhere/at/all".into());
+        assert_eq!(shown(names::DISK_SIZE), 0);
+        disk_in_use("data", "/proc/self".into());
+        assert_eq!(shown(names::DISK_SIZE), 0);
+        disk_in_use("data", "/".into());
+        assert!(shown(names::DISK_SIZE) >= shown(names::DISK_FREE));
+        assert!(shown(names::DISK_FREE) > 0);
+
+        sandbox_in_force(Sandbox::Tier("landlock"));
+        let text = Recorder::new("test").render();
+        assert!(
+            text.contains("mcp_sandbox_tier{tier=\"landlock\"} 1"),
+            "{text}"
+        );
+        assert!(
+            text.contains("mcp_sandbox_tier{tier=\"strict\"} 0"),
+            "{text}"
+        );
+        assert_eq!(shown(names::SANDBOX_MISSING), 0);
+        sandbox_in_force(Sandbox::Missing);
+        assert_eq!(shown(names::SANDBOX_MISSING), 1);
+        assert_eq!(shown(names::SANDBOX_TIER), 0);
     }
 }

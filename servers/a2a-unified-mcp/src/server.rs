@@ -153,6 +153,7 @@ impl Server {
         let environment = &start.environment;
         let access = Access::prepare(IDENTITY.name, &serve, environment, start.missing_token)?;
         let directory = data_directory(&config, environment)?;
+        mcp_metrics::disk_in_use("data", directory.clone());
         let path = data_file(&directory);
         let opened = Store::open(&path, &config.store).await;
         let store = Arc::new(opened.map_err(|source| BuildError::Store { path, source })?);

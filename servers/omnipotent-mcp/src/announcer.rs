@@ -1,10 +1,11 @@
-//! Says in the log what holds commands: when the server starts, and when that changes.
+//! Says in the log and the metrics what holds commands: when the server starts, and when that changes.
 
 use std::convert::Infallible;
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use mcp_metrics::{Sandbox, sandbox_in_force};
 use mcp_sandbox::{Runner, Tier};
 use tokio::sync::Notify;
 
@@ -49,10 +50,14 @@ impl Announcer {
             };
             let tried = confinement(&runner, &enclosure).await.map(|held| held.tier);
             let now = match &tried {
-                Ok(tier) => Held::In(*tier),
+                Ok(tier) => {
+                    sandbox_in_force(Sandbox::Tier(tier.as_str()));
+                    Held::In(*tier)
+                }
                 Err(error) => {
                     let error: &dyn Error = error;
                     tracing::error!(error, "commands are refused; see `omnipotent-mcp doctor`");
+                    sandbox_in_force(Sandbox::Missing);
                     Held::Refused
                 }
             };

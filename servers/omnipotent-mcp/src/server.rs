@@ -110,6 +110,9 @@ impl Server {
             MissingToken::Make => audit.directory(),
             MissingToken::Leave => None,
         };
+        if let Some(directory) = audit_file.as_deref().and_then(Path::parent) {
+            mcp_metrics::disk_in_use("audit", directory.to_owned());
+        }
         let own = own_files(&start, &access, [audit_file, audit_directory]);
         let mut secrets = secrets_in_environment(&start.environment);
         secrets.extend(access.secret().map(|token| Secret {

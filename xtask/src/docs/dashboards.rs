@@ -37,7 +37,7 @@ const DASHBOARDS: &[Dashboard] = &[
         name: "fleet",
         title: "Fleet",
         selector: "job=~\".+-mcp\"",
-        prefixes: &["mcp_build_", "process_", "mcp_calls_"],
+        prefixes: &["mcp_build_", "process_", "mcp_calls_", "mcp_disk_"],
         first: &[
             ("Servers that answer", "up{job=~\".+-mcp\"}"),
             ("Calls per second", "job:mcp_calls:rate5m"),
@@ -71,6 +71,7 @@ const DASHBOARDS: &[Dashboard] = &[
             "mcp_admissions_",
             "mcp_audit_",
             "mcp_policy_",
+            "mcp_sandbox_",
             "mcp_egress_open_",
         ],
         first: &[(
