@@ -123,6 +123,7 @@ def arguments():
     parser.add_argument("--era", choices=["legacy", "modern"], default="modern")
     route = parser.add_mutually_exclusive_group(required=True)
     route.add_argument("--stdio", metavar="BINARY")
+    parser.add_argument("--argument", action="append", default=[])
     route.add_argument("--http", metavar="URL")
     parser.add_argument("--token-file", type=Path)
     parser.add_argument("--calls", choices=["omnipotent", "memory"], required=True)

@@ -36,7 +36,7 @@ async def check_handover(client):
 
 def contextual_client(args):
     if args.stdio:
-        server = StdioServerParameters(command=args.stdio, env=trial.environment())
+        server = StdioServerParameters(command=args.stdio, args=args.argument, env=trial.environment())
     else:
         http = httpx2.AsyncClient(headers=trial.authorization(args), timeout=60, trust_env=False)
         server = streamable_http_client(args.http, http_client=http)

@@ -4,6 +4,7 @@
 //! Programs are built with the same paths in them wherever they are built, so that two builds of one
 //! commit with one compiler can be compared byte by byte.
 
+pub(crate) mod bundles;
 pub(crate) mod images;
 mod licences;
 mod linked;
@@ -28,13 +29,17 @@ const OPERATORS: &[&str] = &["secrets", ".env", "backup.db"];
 /// Files of the repository that are shipped as they are.
 const DOCUMENTS: &[&str] = &["LICENSE", "README.md", "CHANGELOG.md", "SECURITY.md"];
 
-/// `cargo xtask dist [--profile PROFILE]`.
+/// `cargo xtask dist [--profile PROFILE] [--repository OWNER/NAME]`: with a repository on GitHub, also
+/// what the MCP registry is told of its release.
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
-    let profile = match args {
-        [] => "release",
-        [flag, profile] if flag == "--profile" => profile,
-        _ => bail!("usage: cargo xtask dist [--profile PROFILE]"),
-    };
+    let (mut profile, mut repository) = ("release", None);
+    for pair in args.chunks(2) {
+        match pair {
+            [flag, name] if flag == "--profile" => profile = name,
+            [flag, name] if flag == "--repository" => repository = Some(name.as_str()),
+            _ => bail!("usage: cargo xtask dist [--profile PROFILE] [--repository OWNER/NAME]"),
+        }
+    }
     let out = workspace.target()?.join("dist");
     is_not_operated(&out)?;
     let built = build(workspace, profile)?;
@@ -42,6 +47,7 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
         fs::remove_dir_all(&out).with_context(|| format!("cannot empty {}", out.display()))?;
     }
     lay_out(workspace, &built, &out)?;
+    bundle(workspace, &out, repository)?;
     let files = manifest::write(workspace, profile, &out)?;
     println!("dist: {files} files in {}", out.display());
     Ok(())
@@ -127,6 +133,23 @@ fn lay_out(workspace: &Workspace, built: &Path, out: &Path) -> Result<()> {
     images::lay_out(workspace, built, &out.join("images"))?;
     for document in DOCUMENTS {
         images::copy(&workspace.root.join(document), &out.join(document))?;
+    }
+    Ok(())
+}
+
+/// Makes the bundles of the programs that are laid out, and what the registry is told of them.
+fn bundle(workspace: &Workspace, out: &Path, repository: Option<&str>) -> Result<()> {
+    let bundles = out.join("bundles");
+    for server in workspace.servers()? {
+        let program = out.join("bin").join(&server);
+        let model = out.join("model").join(mcp_embedding::FILE_NAME);
+        let model = images::has_model(&server).then_some(model.as_path());
+        let bundle = bundles::pack(&program, model, &bundles)?;
+        if let Some(repository) = repository {
+            let told = bundles::registered(&program, &bundle, repository)?;
+            let name = bundles.join(format!("{server}.server.json"));
+            fs::write(name, format!("{told:#}\n"))?;
+        }
     }
     Ok(())
 }

@@ -5,9 +5,11 @@
 //! spends another's rate limit, and leaves its output in `target/judge/logs`.
 
 mod bench;
+mod bundle;
 mod clients;
 mod conformance;
 pub(crate) mod tools;
+mod workflows;
 
 use std::time::Instant;
 
@@ -35,6 +37,7 @@ const JUDGES: &[Judge] = &[
     ("mcp-http-modern", clients::mcp_http_modern),
     ("fastmcp-stdio", clients::fastmcp_stdio),
     ("fastmcp-http", clients::fastmcp_http),
+    ("bundle", bundle::installs),
     ("claude-stdio", clients::claude_stdio),
     ("claude-http", clients::claude_http),
     (
@@ -43,6 +46,7 @@ const JUDGES: &[Judge] = &[
     ),
     ("conformance-next-2025-11-25", conformance::next_2025_11_25),
     ("conformance-next-2026-07-28", conformance::next_2026_07_28),
+    ("workflows", workflows::are_sound),
     (
         "memory-inspector-stdio-modern",
         clients::inspector_stdio_modern,
@@ -54,6 +58,7 @@ const JUDGES: &[Judge] = &[
     ("memory-mcp-stdio-legacy", clients::mcp_stdio_legacy),
     ("memory-mcp-http-modern", clients::mcp_http_modern),
     ("memory-fastmcp-stdio", clients::fastmcp_stdio),
+    ("memory-bundle", bundle::installs),
     ("memory-claude-stdio", clients::claude_stdio),
     ("memory-two-clients", clients::two_clients),
     (

@@ -101,8 +101,8 @@ const CHORES: &[Chore] = &[
     },
     Chore {
         name: "dist",
-        options: "[--profile PROFILE]",
-        summary: "what is shipped, in target/dist: programs, model, images' contexts, sums, SBOM",
+        options: "[--profile P] [--repository OWNER/NAME]",
+        summary: "what is shipped, in target/dist: programs, model, bundles, images' contexts, sums, SBOM",
         run: dist::run,
     },
     Chore {

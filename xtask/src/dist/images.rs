@@ -7,8 +7,10 @@ use anyhow::{Context, Result};
 
 use crate::workspace::Workspace;
 
-/// The server whose image holds the embedding model.
-const WITH_MODEL: &str = "a2a-unified-mcp";
+/// Whether the embedding model is shipped with a server.
+pub(super) fn has_model(server: &str) -> bool {
+    server == "a2a-unified-mcp"
+}
 
 /// Lays out `to/<server>/{bin,etc,share}` from the programs in `built`.
 pub(crate) fn lay_out(workspace: &Workspace, built: &Path, to: &Path) -> Result<()> {
@@ -29,7 +31,7 @@ pub(crate) fn lay_out(workspace: &Workspace, built: &Path, to: &Path) -> Result<
             &workspace.root.join("LICENSE"),
             &context.join("share/LICENSE"),
         )?;
-        if server == WITH_MODEL {
+        if has_model(&server) {
             model(workspace, &context.join("share"), "MODEL-")?;
         }
     }

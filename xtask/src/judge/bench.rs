@@ -20,6 +20,8 @@ const TAIL_LINES: usize = 40;
 pub(crate) struct Subject {
     package: &'static str,
     settings: Vec<(&'static str, String)>,
+    /// The embedding model that it is shipped with.
+    pub(crate) model: Option<PathBuf>,
     /// The scripts' word for it: which calls they make.
     pub(crate) calls: &'static str,
     pub(crate) tool_count: usize,
@@ -39,6 +41,7 @@ impl Subject {
         Self {
             package: "omnipotent-mcp",
             settings: vec![("OMNIPOTENT_EGRESS__ALLOW_NETWORKS", local)],
+            model: None,
             calls: "omnipotent",
             tool_count: 14,
             inspected: &[
@@ -51,10 +54,11 @@ impl Subject {
 
     /// The one that remembers, with a model.
     pub(crate) fn memory(model: &Path) -> Self {
-        let model = model.to_string_lossy().into_owned();
+        let named = model.to_string_lossy().into_owned();
         Self {
             package: "a2a-unified-mcp",
-            settings: vec![("A2A_EMBEDDING__MODEL", model)],
+            settings: vec![("A2A_EMBEDDING__MODEL", named)],
+            model: Some(model.to_owned()),
             calls: "memory",
             tool_count: 17,
             inspected: &[

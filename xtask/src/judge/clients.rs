@@ -62,6 +62,22 @@ pub(super) fn mcp_http_modern(bench: &Bench<'_>) -> Result<()> {
     )
 }
 
+/// The program and its arguments, with nothing said of a model: it has to find the one beside itself.
+pub(super) fn mcp_started_by(bench: &Bench<'_>, words: &[String]) -> Result<()> {
+    let Some((program, arguments)) = words.split_first() else {
+        bail!("there is no command");
+    };
+    let mut command = bench.tools.python("with_mcp.py");
+    command.args(["--era", "legacy", "--calls", bench.subject.calls]);
+    command.args(["--stdio", program]);
+    command.args(arguments.iter().map(|word| format!("--argument={word}")));
+    command
+        .envs(bench.settings())
+        .env("A2A_EMBEDDING__MODEL", "auto");
+    bench.run(&mut command)?;
+    Ok(())
+}
+
 pub(super) fn fastmcp_stdio(bench: &Bench<'_>) -> Result<()> {
     python(bench, Route::Stdio, &["with_fastmcp.py"])
 }
