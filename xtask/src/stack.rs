@@ -10,6 +10,7 @@ mod containers;
 mod engine;
 mod guide;
 mod images;
+mod load;
 
 mod place;
 mod scaled;
@@ -136,6 +137,7 @@ fn operate(stack: &mut Stack<'_>) -> Result<()> {
     stack.chapter("Stop")?;
     containers::are_gone(stack, true)?;
     scaled::serve(stack)?;
+    scaled::are_replaced(stack)?;
     stack.chapter("Stop what was scaled")?;
     containers::are_gone(stack, true)?;
     stack.guide.again("Start")?;

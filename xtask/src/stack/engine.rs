@@ -31,6 +31,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("runc", "runc"),
     ("mmdebstrap", "mmdebstrap"),
     ("setpriv", "util-linux"),
+    ("shellcheck", "shellcheck"),
 ];
 
 /// A container with the limits and the root of the real ones, which not every machine can start.

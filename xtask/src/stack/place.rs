@@ -100,6 +100,11 @@ impl Place {
         Ok(())
     }
 
+    /// Makes it one whose program refuses its configuration.
+    pub(super) fn spoil_image(&self) -> Result<()> {
+        configure(&self.context(), "[no_such_section]\n")
+    }
+
     fn context(&self) -> PathBuf {
         self.deploy.with_file_name("images/omnipotent-mcp")
     }
