@@ -13,7 +13,7 @@ use crate::process;
 pub(super) const BASE: &str = "debian:bookworm-slim";
 /// What watches: Prometheus and Alertmanager in one image.
 pub(super) const WATCHERS: &str = "local/watchers";
-/// What stands before replicas: HAProxy.
+/// What stands before replicas: `HAProxy`.
 pub(super) const PROXY: &str = "local/proxy";
 
 /// Says that nothing is missing beside it.

@@ -143,11 +143,11 @@ fn succeeded(answer: &Answer) -> Result<()> {
         .field("content-type")
         .is_some_and(|kind| kind.starts_with("text/event-stream"));
     let last = if is_stream {
-        let data = answer
+        let mut data = answer
             .body
             .lines()
             .filter_map(|line| line.strip_prefix("data:"));
-        data.last().unwrap_or_default()
+        data.next_back().unwrap_or_default()
     } else {
         &answer.body
     };
