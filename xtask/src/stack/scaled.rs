@@ -36,18 +36,18 @@ pub(super) fn serve(stack: &mut Stack<'_>) -> Result<()> {
 }
 
 /// The replicas of `omnipotent-mcp` are replaced by other ones, by ones that do not start, and by the first ones
-/// again, while clients call: no call fails, and sessions stay with their replicas until these are drained.
+/// again, and in the end only one is left, while clients call: no call fails, and sessions stay with their replicas until these are drained.
 pub(super) fn are_replaced(stack: &mut Stack<'_>) -> Result<()> {
     let [server, _] = stack.place.servers;
     let script = stack.place.deploy.join("compose/blue-green.sh");
     process::run(Command::new("shellcheck").arg(script))?;
     let mut load = Load::start(server.http, &place::token(stack.place)?);
-    await_answers(&mut load, "blue")?;
+    await_answers(&mut load, "blue", REPLICAS)?;
     let first = images(stack)?;
 
     stack.chapter("Upgrade without a pause")?;
     was_replaced(&load.take()?, ["blue", "green"])?;
-    await_answers(&mut load, "green")?;
+    await_answers(&mut load, "green", REPLICAS)?;
     let new = images(stack)?;
     ensure!(new != first, "the new image is not used");
 
@@ -70,17 +70,20 @@ pub(super) fn are_replaced(stack: &mut Stack<'_>) -> Result<()> {
     stack.chapter("Go back without a pause")?;
     was_replaced(&load.take()?, ["green", "blue"])?;
     ensure!(images(stack)? == new, "the old image is not used");
+
+    stack.chapter("Scale in")?;
+    await_answers(&mut load, "blue", 1)?;
     load.stop()
 }
 
-/// Waits until both replicas of a colour answer, and nobody else.
-fn await_answers(load: &mut Load, colour: &str) -> Result<()> {
+/// Waits until so many replicas of a colour answer, and nobody else.
+fn await_answers(load: &mut Load, colour: &str, replicas: usize) -> Result<()> {
     until("answers of all replicas", PATIENCE, || {
         thread::sleep(GLANCE);
         let records = load.take()?;
         let seen = records.iter().flat_map(|record| record.replicas.keys());
         let seen: BTreeSet<&String> = seen.collect();
-        Ok(seen.len() == REPLICAS && seen.iter().all(|replica| replica.starts_with(colour)))
+        Ok(seen.len() == replicas && seen.iter().all(|replica| replica.starts_with(colour)))
     })?;
     Ok(())
 }
