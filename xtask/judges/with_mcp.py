@@ -31,7 +31,7 @@ async def check_handover(client):
     read = await client.read_resource("memory://user/judged/handover")
     assert read.contents[0].text == "written-by-one-client", read
     prompt = await client.get_prompt("recall_topic", {"topic": "handover"})
-    assert len(prompt.messages) == 2, prompt
+    assert "written-by-one-client" in str(prompt.messages[1:]), prompt
 
 
 def contextual_client(args):

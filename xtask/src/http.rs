@@ -1,10 +1,15 @@
-//! One HTTP/1.1 GET over loopback, by hand: enough to ask a server whether it is ready.
+//! HTTP/1.1 over loopback, by hand: one GET, enough to ask a server whether it is ready, and connections that are
+//! kept.
+
+mod connection;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+
+pub(crate) use self::connection::{Answer, Connection};
 
 /// Longest answer that is read, in bytes.
 const MAX_ANSWER_BYTES: u64 = 64 * 1024;

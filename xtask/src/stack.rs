@@ -5,10 +5,15 @@
 
 mod alerts;
 mod claude;
+mod confinement;
 mod containers;
 mod engine;
 mod guide;
+mod images;
+mod load;
+
 mod place;
+mod scaled;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -94,8 +99,8 @@ fn operate(stack: &mut Stack<'_>) -> Result<()> {
     let started = Instant::now();
     stack.chapter("Start")?;
     containers::await_service(stack, started)?;
-    containers::are_confined(stack)?;
-    containers::are_limited(stack)?;
+    confinement::are_confined(stack)?;
+    confinement::are_limited(stack)?;
     containers::report_memory(stack)?;
     containers::become_healthy(stack, started)?;
     let said = stack.chapter("Status")?;
@@ -130,6 +135,10 @@ fn operate(stack: &mut Stack<'_>) -> Result<()> {
     );
     stack.chapter("Look inside")?;
     stack.chapter("Stop")?;
+    containers::are_gone(stack, true)?;
+    scaled::serve(stack)?;
+    scaled::are_replaced(stack)?;
+    stack.chapter("Stop what was scaled")?;
     containers::are_gone(stack, true)?;
     stack.guide.again("Start")?;
     claude::recalls(stack, "kept", "before the backup")?;

@@ -13,6 +13,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::hosts;
@@ -20,6 +21,10 @@ use impatient::Impatient;
 
 /// Time a client has to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What was sent before the server was told to stop is read for so long. Without it the end would drop a request that
+/// is there and not read yet.
+const LAST_REQUEST: Duration = Duration::from_millis(50);
 
 /// Pause after the kernel refused to hand over a connection, e.g. for lack of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -46,6 +51,14 @@ pub(crate) async fn serve(
     let places = bounds.max_connections.get().min(Semaphore::MAX_PERMITS);
     let places = Arc::new(Semaphore::new(places));
     let mut connections = JoinSet::new();
+    let connect = |connections: &mut JoinSet<()>, stream, place| {
+        let stream = Impatient::new(no_delay(stream), bounds.write_timeout);
+        let connection = serve_connection(stream, app.clone(), stop.clone());
+        connections.spawn(async move {
+            connection.await;
+            drop(place);
+        });
+    };
     loop {
         let next = async {
             let place = Arc::clone(&places).acquire_owned().await;
@@ -57,28 +70,35 @@ pub(crate) async fn serve(
             next = next => next,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let stream = no_delay(stream);
-                let stream = Impatient::new(stream, bounds.write_timeout);
-                let connection = serve_connection(stream, app.clone(), stop.clone());
-                connections.spawn(async move {
-                    connection.await;
-                    drop(place);
-                });
-            }
+            Ok((stream, _)) => connect(&mut connections, stream, place),
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
+    for stream in queued(listener, places.available_permits()) {
+        let place = Arc::clone(&places).acquire_owned().await;
+        connect(&mut connections, stream, place);
+    }
     let all_closed = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(bounds.grace, all_closed)
-        .await
-        .is_err()
-    {
+    if timeout(bounds.grace, all_closed).await.is_err() {
         tracing::debug!("open requests were cut off");
     }
+}
+
+/// Those who have connected and wait to be accepted, as many as there are places for. Who connects later is refused
+/// at once instead of waiting for an end, and may ask another server.
+fn queued(listener: TcpListener, places: usize) -> Vec<TcpStream> {
+    let accepted = listener.into_std().map(|listener| {
+        let waiting = listener.incoming().take(places).map_while(Result::ok);
+        let accepted = waiting.map(|stream| {
+            stream.set_nonblocking(true)?;
+            TcpStream::from_std(stream)
+        });
+        accepted.filter_map(Result::ok).collect()
+    });
+    accepted.unwrap_or_default()
 }
 
 fn no_delay(stream: TcpStream) -> TcpStream {
@@ -98,11 +118,18 @@ async fn serve_connection(stream: Impatient<TcpStream>, app: Router, stop: Cance
     let served = tokio::select! {
         served = connection.as_mut() => served,
         () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            if let Ok(served) = timeout(LAST_REQUEST, connection.as_mut()).await {
+                served
+            } else {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
         }
     };
     if let Err(error) = served {
         tracing::debug!(%error, "a connection ended early");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Stack;
 use super::containers::{SERVERS, until};
-use super::engine::WATCHERS;
+use super::images::WATCHERS;
 
 /// From a scrape that fails to Alertmanager; the windows add up to a few seconds.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -94,6 +94,10 @@ pub(super) fn come_and_go(stack: &Stack<'_>) -> Result<()> {
     stack.engine.ask(&["stop", container])?;
     let came = until("the alert McpServerDown", PATIENCE, || {
         Ok(alerts(stack)?.contains("McpServerDown"))
+    });
+    let came = came.with_context(|| {
+        let seen = query(stack, "{__name__=~\"up|ALERTS\"}");
+        format!("Prometheus sees {seen:?}")
     })?;
     stack.engine.ask(&["start", container])?;
     let went = until("the end of the alert", PATIENCE, || {

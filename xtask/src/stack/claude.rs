@@ -112,6 +112,24 @@ fn python(stack: &Stack<'_>, tools: &Tools) -> Result<()> {
     run(&["--era", "modern", "--calls", "memory", "--handed-over"])
 }
 
+/// The Python SDK over HTTP through the proxy, behind which there are several replicas: in the first era each request
+/// must find the one that has the session, in the second one any will do. What was there before is there.
+pub(super) fn proxy_is_passed(stack: &Stack<'_>) -> Result<()> {
+    let home = stack.workspace.target()?.join("judge");
+    let tools = Tools::install(&stack.workspace.root.join("xtask/judges"), &home)?;
+    let [_, memory] = stack.place.servers;
+    let token = stack.place.deploy.join("compose/secrets/a2a-token");
+    for era in ["legacy", "modern"] {
+        let mut python = tools.python("with_mcp.py");
+        python.args(["--era", era, "--calls", "memory", "--handed-over"]);
+        python.arg("--token-file").arg(&token);
+        python.args(["--http", &memory.endpoint()]);
+        process::run_logged(&mut python, CLIENT_LIMIT, &stack.place.log)
+            .with_context(|| format!("see {}", stack.place.log.display()))?;
+    }
+    Ok(())
+}
+
 /// Claude Code with nothing of the person's own environment.
 fn claude(stack: &Stack<'_>, tools: &Tools, config: &PathBuf) -> Command {
     let mut claude = tools.claude(config);

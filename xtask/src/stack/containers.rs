@@ -35,15 +35,6 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 const HEALTH_PATIENCE: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(100);
 
-/// What a script sees of the confinement from inside.
-const INSIDE: &str = "id -u; id -g
-grep -E '^(CapEff|CapPrm|NoNewPrivs):' /proc/self/status | tr '\\t' ' '
-touch /inside 2>/dev/null && echo 'the root can be written'
-df -k /tmp | tail -1 | tr -s ' ' | cut -d ' ' -f 1,2
-touch /tmp/inside && rm /tmp/inside && echo 'tmp can be written'";
-const SEEN_INSIDE: &str = "10001\n10001\nCapPrm: 0000000000000000\nCapEff: 0000000000000000\n\
-    NoNewPrivs: 1\ntmpfs 102400\ntmp can be written\n";
-
 /// Waits until something holds.
 pub(super) fn until(
     what: &str,
@@ -110,83 +101,11 @@ pub(super) fn become_healthy(stack: &Stack<'_>, started: Instant) -> Result<()> 
     Ok(())
 }
 
-/// What keeps the servers in their containers, as the engine has it and as they see it.
-pub(super) fn are_confined(stack: &Stack<'_>) -> Result<()> {
-    for container in ALL {
-        let state = inspect(stack, container)?;
-        let service = container.trim_end_matches("-production");
-        for (pointer, expected) in [
-            ("/HostConfig/ReadonlyRootfs", json!(true)),
-            ("/HostConfig/CapDrop", json!(["ALL"])),
-            ("/HostConfig/Privileged", json!(false)),
-            ("/HostConfig/SecurityOpt", json!(["no-new-privileges:true"])),
-            (
-                "/HostConfig/LogConfig",
-                json!({ "Type": "json-file", "Config": {
-                    "max-size": "10m", "max-file": "3", "labels": "service,environment" } }),
-            ),
-            ("/Config/Labels/service", json!(service)),
-            ("/Config/Labels/environment", json!("production")),
-        ] {
-            holds(container, &state, pointer, &expected)?;
-        }
-        let ports = state
-            .pointer("/HostConfig/PortBindings")
-            .and_then(Value::as_object);
-        for bound in ports.into_iter().flatten() {
-            let host = bound.1.pointer("/0/HostIp");
-            ensure!(
-                host == Some(&json!("127.0.0.1")),
-                "{container} publishes {bound:?}"
-            );
-        }
-    }
-    for (container, _) in SERVERS {
-        let seen = stack.engine.ask(&["exec", container, "sh", "-c", INSIDE])?;
-        ensure!(
-            sorted(&seen) == sorted(SEEN_INSIDE),
-            "inside {container}: {seen}"
-        );
-    }
-    Ok(())
-}
-
 /// Lines in an order that does not depend on the kernel's.
-fn sorted(text: &str) -> Vec<&str> {
+pub(super) fn sorted(text: &str) -> Vec<&str> {
     let mut lines: Vec<&str> = text.lines().collect();
     lines.sort_unstable();
     lines
-}
-
-/// 1 CPU, 512 MB, of which 128 MB are reserved, and a number of processes.
-pub(super) fn are_limited(stack: &Stack<'_>) -> Result<()> {
-    for container in ALL {
-        let state = inspect(stack, container)?;
-        let mib = 1024 * 1024;
-        holds(
-            container,
-            &state,
-            "/HostConfig/NanoCpus",
-            &json!(1_000_000_000),
-        )?;
-        holds(container, &state, "/HostConfig/Memory", &json!(512 * mib))?;
-        holds(
-            container,
-            &state,
-            "/HostConfig/MemoryReservation",
-            &json!(128 * mib),
-        )?;
-    }
-    for ((container, _), processes) in SERVERS.iter().zip([512, 128]) {
-        let state = inspect(stack, container)?;
-        holds(
-            container,
-            &state,
-            "/HostConfig/PidsLimit",
-            &json!(processes),
-        )?;
-    }
-    Ok(())
 }
 
 /// Prints what the containers take that do nothing: what the engine counts, and what the servers say is resident.
@@ -273,20 +192,12 @@ pub(super) fn image(stack: &Stack<'_>) -> Result<String> {
         .ask(&["inspect", "--format", "{{.Image}}", container])
 }
 
-fn inspect(stack: &Stack<'_>, container: &str) -> Result<Value> {
+/// What the engine knows of a container.
+pub(super) fn inspect(stack: &Stack<'_>, container: &str) -> Result<Value> {
     let text = stack.engine.ask(&["inspect", container])?;
     let mut state: Value = serde_json::from_str(&text)?;
     let only = state.get_mut(0).map(Value::take);
     only.with_context(|| format!("{container} is unknown"))
-}
-
-fn holds(container: &str, state: &Value, pointer: &str, expected: &Value) -> Result<()> {
-    let found = state.pointer(pointer);
-    ensure!(
-        found == Some(expected),
-        "{pointer} of {container} is {found:?}, not {expected}"
-    );
-    Ok(())
 }
 
 /// A bridge to the server in a container.

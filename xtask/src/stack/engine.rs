@@ -9,19 +9,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::images;
 use crate::process::{self, Grouped};
-
-/// The base that `deploy/docker/Dockerfile` names.
-const BASE: &str = "debian:bookworm-slim";
-/// What watches: Prometheus and Alertmanager in one image.
-pub(super) const WATCHERS: &str = "local/watchers";
 
 /// From start to an engine that listens, and from SIGTERM to its end.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// For one command to the engine; stopping a container takes up to ten seconds.
-const LIMIT: Duration = Duration::from_mins(2);
+pub(super) const LIMIT: Duration = Duration::from_mins(2);
 /// For packages to be installed or unpacked.
-const INSTALL_LIMIT: Duration = Duration::from_mins(10);
+pub(super) const INSTALL_LIMIT: Duration = Duration::from_mins(10);
 const POLL: Duration = Duration::from_millis(100);
 
 /// Networks of the test's engine; nobody routes them.
@@ -35,6 +31,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("runc", "runc"),
     ("mmdebstrap", "mmdebstrap"),
     ("setpriv", "util-linux"),
+    ("shellcheck", "shellcheck"),
 ];
 
 /// A container with the limits and the root of the real ones, which not every machine can start.
@@ -46,17 +43,9 @@ const PROBE: [&str; 9] = [
     "64m",
     "--cpus",
     "1",
-    BASE,
+    images::BASE,
     "true",
 ];
-
-/// Runs in the image that watches.
-const WATCHERS_FILE: &str = "FROM debian:bookworm-slim
-COPY usr/bin/ /usr/bin/
-COPY usr/share/prometheus/ /usr/share/prometheus/
-RUN ln -s prometheus-alertmanager /usr/bin/alertmanager \\
-    && install -d -o 65534 -g 65534 /prometheus /alertmanager
-";
 
 /// A running engine; dropping it kills it with all its containers.
 pub(super) struct Engine {
@@ -101,9 +90,7 @@ impl Engine {
             bail!("the engine does not start: {}", engine.last_words());
         }
         engine.clear()?;
-        engine
-            .make_base_images(home)
-            .context("the base images cannot be made")?;
+        images::make(&engine, home, &engine.log).context("the base images cannot be made")?;
         engine
             .ask(&PROBE)
             .context("the engine cannot run a container")?;
@@ -170,55 +157,6 @@ impl Engine {
     /// Whether a client ends well; what it prints is dropped.
     pub(super) fn succeeds(&self, args: &[&str]) -> bool {
         process::succeeds(self.docker().args(args))
-    }
-
-    /// Makes what cannot be pulled without a registry, from Debian's packages.
-    fn make_base_images(&self, home: &Path) -> Result<()> {
-        let archive = home.join("base.tar");
-        if !archive.is_file() {
-            println!("stack: making {BASE} from Debian's packages");
-            let draft = home.join("draft.tar");
-            let mut make = Command::new("mmdebstrap");
-            make.args([
-                "--variant=essential",
-                "--include=ca-certificates",
-                "bookworm",
-            ]);
-            process::run_logged(make.arg(&draft), INSTALL_LIMIT, &self.log)?;
-            fs::rename(&draft, &archive)?;
-        }
-        let mut import = self.docker();
-        import.arg("import").arg(&archive).arg(BASE);
-        process::run_logged(&mut import, LIMIT, &self.log)?;
-        let watchers = home.join("watchers");
-        if !watchers.join("usr/bin/amtool").is_file() {
-            self.fetch_watchers(&watchers)?;
-        }
-        fs::write(watchers.join("Dockerfile"), WATCHERS_FILE)?;
-        let mut build = self.docker();
-        build
-            .args(["build", "--quiet", "--tag", WATCHERS])
-            .arg(&watchers);
-        process::run_logged(&mut build, INSTALL_LIMIT, &self.log)
-    }
-
-    /// Unpacks Prometheus and Alertmanager without installing them, which would start them.
-    fn fetch_watchers(&self, to: &Path) -> Result<()> {
-        println!("stack: fetching Prometheus and Alertmanager");
-        let packages = to.join("packages");
-        fs::create_dir_all(&packages)?;
-        let mut update = Command::new("apt-get");
-        process::run_logged(update.args(["update", "-qq"]), INSTALL_LIMIT, &self.log)?;
-        let mut download = Command::new("apt-get");
-        download.args(["download", "prometheus", "prometheus-alertmanager"]);
-        download.current_dir(&packages);
-        process::run_logged(&mut download, INSTALL_LIMIT, &self.log)?;
-        for package in fs::read_dir(&packages)? {
-            let mut unpack = Command::new("dpkg-deb");
-            unpack.arg("--extract").arg(package?.path()).arg(to);
-            process::run_logged(&mut unpack, INSTALL_LIMIT, &self.log)?;
-        }
-        Ok(())
     }
 
     /// Removes the containers and volumes that a run left, and the images that have lost their names.

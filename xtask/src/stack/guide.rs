@@ -15,6 +15,9 @@ use crate::process;
 /// For one command; building an image takes seconds.
 const LIMIT: Duration = Duration::from_mins(3);
 
+/// What sessions have instead of five minutes when their replica is replaced.
+pub(super) const DRAIN: Duration = Duration::from_secs(4);
+
 /// The guide, and where its commands are run.
 pub(super) struct Guide {
     chapters: Vec<Chapter>,
@@ -36,11 +39,13 @@ impl Guide {
         let path = place.deploy.join("README.md");
         let text =
             fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut environment = engine.environment();
+        environment.push(("DRAIN", DRAIN.as_secs().to_string()));
         Ok(Self {
             chapters: chapters(&text),
             followed: BTreeSet::new(),
             directory: place.deploy.join("compose"),
-            environment: engine.environment(),
+            environment,
             compose: engine.compose(),
             log: place.log.clone(),
         })

@@ -1,12 +1,12 @@
 //! A copy of `deploy/` beside the images' contexts, laid out as `cargo xtask dist` does, with windows that are
-//! short enough for a test and ports that are free.
+//! short enough for a test, ports that are free, and room for more calls than one person makes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-use super::engine::WATCHERS;
+use super::images::{PROXY, WATCHERS};
 use crate::dist::images;
 use crate::server::Addresses;
 use crate::workspace::Workspace;
@@ -14,6 +14,11 @@ use crate::workspace::Workspace;
 /// What is made shorter: the file, what it says and what it says in the test.
 const SHORTER: &[(&str, &str, &str)] = &[
     ("prometheus/prometheus.yml", "interval: 15s", "interval: 1s"),
+    (
+        "prometheus/prometheus.scaled.yml",
+        "interval: 15s",
+        "interval: 1s",
+    ),
     ("prometheus/alerts.yml", "for: 1m", "for: 2s"),
     ("prometheus/alerts.yml", "for: 5m", "for: 5s"),
     (
@@ -27,6 +32,9 @@ const SHORTER: &[(&str, &str, &str)] = &[
         "group_interval: 2s",
     ),
 ];
+
+/// The load asks for more than the 100 calls a minute that a caller has by default.
+const BUSY: &str = "[rate]\nrequests = 100_000\n";
 
 /// Where the stack is operated.
 pub(super) struct Place {
@@ -49,6 +57,10 @@ impl Place {
         let deploy = root.join("deploy");
         images::deploy(workspace, &deploy)?;
         images::lay_out(workspace, built, &root.join("images"))?;
+        let images = root.join("images");
+        for server in workspace.servers()? {
+            configure(&images.join(server), BUSY)?;
+        }
         for (file, long, short) in SHORTER {
             let path = deploy.join(file);
             let text = fs::read_to_string(&path)
@@ -65,7 +77,7 @@ impl Place {
         let [omnipotent, memory] = servers;
         let settings = format!(
             "OMNIPOTENT_PORT={}\nA2A_PORT={}\nPROMETHEUS_PORT={}\nALERTMANAGER_PORT={}\n\
-             PROMETHEUS_IMAGE={WATCHERS}\nALERTMANAGER_IMAGE={WATCHERS}\n",
+             PROMETHEUS_IMAGE={WATCHERS}\nALERTMANAGER_IMAGE={WATCHERS}\nPROXY_IMAGE={PROXY}\n",
             omnipotent.http.port(),
             memory.http.port(),
             omnipotent.ops.port(),
@@ -83,10 +95,28 @@ impl Place {
 impl Place {
     /// Makes the image of `omnipotent-mcp` that is built next another one.
     pub(super) fn change_image(&self) -> Result<()> {
-        let share = self.deploy.with_file_name("images/omnipotent-mcp/share");
-        fs::write(share.join("CHANGED"), "a newer one\n")?;
+        let changed = self.context().join("share/CHANGED");
+        fs::write(changed, "a newer one\n")?;
         Ok(())
     }
+
+    /// Makes it one whose program refuses its configuration.
+    pub(super) fn spoil_image(&self) -> Result<()> {
+        configure(&self.context(), "[no_such_section]\n")
+    }
+
+    fn context(&self) -> PathBuf {
+        self.deploy.with_file_name("images/omnipotent-mcp")
+    }
+}
+
+/// Adds to the configuration in an image's context.
+fn configure(context: &Path, lines: &str) -> Result<()> {
+    let path = context.join("etc/config.toml");
+    let text =
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    fs::write(&path, format!("{text}\n{lines}"))?;
+    Ok(())
 }
 
 /// The token of `omnipotent-mcp`.
