@@ -58,6 +58,7 @@ pub const POLICY_RELOADS: &str = "mcp_policy_reloads_total";
 pub const POLICY_INFO: &str = "mcp_policy_info";
 /// Whether the newest configuration is not in force.
 pub const POLICY_STALE: &str = "mcp_policy_stale";
+pub(crate) const TRACE_SPANS: &str = "mcp_trace_spans_total";
 pub(crate) const BUILD_INFO: &str = "mcp_build_info";
 pub(crate) const PROCESS_START: &str = "process_start_time_seconds";
 pub(crate) const PROCESS_CPU: &str = "process_cpu_seconds_total";
@@ -70,6 +71,7 @@ pub(crate) const ENUM_COUNTERS: &[(&str, &str, &[&str])] = &[
     (ADMISSIONS, "decision", DECISIONS),
     (POLICY_RELOADS, "outcome", RELOADS),
     (SECURITY_BLOCKS, "reason", REFUSALS),
+    (TRACE_SPANS, "outcome", SPANS),
 ];
 
 /// What becomes of a call on arrival.
@@ -77,6 +79,9 @@ const DECISIONS: &[&str] = &["admitted", "rate_limited", "saturated"];
 
 /// What becomes of a configuration that is looked at again.
 const RELOADS: &[&str] = &["applied", "unchanged", "refused"];
+
+/// What becomes of a span that was recorded.
+const SPANS: &[&str] = &["delivered", "dropped", "failed"];
 
 /// The error codes of calls that the policy refused.
 pub const REFUSALS: &[&str] = &[
@@ -187,6 +192,13 @@ pub const METRICS: &[Metric] = &[
         labels: &["mcp_method_name", "gen_ai_tool_name", "error_type"],
         help: "Time of a call in seconds; error_type is its error code, empty on success; without a \
                tool, of the method.",
+    },
+    Metric {
+        name: TRACE_SPANS,
+        kind: Kind::Counter,
+        labels: &["outcome"],
+        help: "Spans recorded for traces: delivered to the collector, dropped because too many waited, \
+               or failed to be delivered.",
     },
     Metric {
         name: PROCESS_CPU,
