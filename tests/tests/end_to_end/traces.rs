@@ -1,6 +1,7 @@
 //! Traces as a collector receives them. The servers are built with the feature `otlp`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant};
 
@@ -29,7 +30,10 @@ fn traceparent(flags: &str) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 /// The spans by name; none of these tests makes two of one name but turns of the store.
@@ -75,7 +79,7 @@ fn attributes(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(owned).collect()
 }
 
-fn call(tool: &str, arguments: Value, meta: Value) -> Value {
+fn call(tool: &str, arguments: &Value, meta: &Value) -> Value {
     json!({ "name": tool, "arguments": arguments, "_meta": meta })
 }
 
@@ -87,7 +91,7 @@ fn a_call_belongs_to_its_callers_trace_and_its_stages_to_it() {
         server.stage.file(&format!("root/{MARK}.txt"), MARK);
         let meta = json!({ "traceparent": traceparent("01"), "tracestate": "rojo=1" });
         let arguments = json!({ "path": format!("{MARK}.txt") });
-        let asked = call("read_file_secure", arguments, meta);
+        let asked = call("read_file_secure", &arguments, &meta);
         server
             .request("tools/call", asked)
             .expect("a page of the file");
@@ -213,7 +217,7 @@ fn a_refusal_and_an_unknown_tool_are_errors_by_our_names() {
         (&*request.attributes["error.type"], request.status),
         ("path_denied", 2)
     );
-    let unknown = server.request("tools/call", call(MARK, json!({}), json!({})));
+    let unknown = server.request("tools/call", call(MARK, &json!({}), &json!({})));
     assert_eq!(unknown.unwrap_err().code, -32602);
     let spans = seen(&collector, "tools/call");
     let told = &spans["tools/call"].attributes;
@@ -224,8 +228,8 @@ fn a_refusal_and_an_unknown_tool_are_errors_by_our_names() {
 }
 
 /// A call over HTTP with this `traceparent` field; `meta` goes into its message.
-fn call_with_field(server: &mut Http, parent: &str, meta: Value) {
-    let asked = call("health_check", json!({}), meta);
+fn call_with_field(server: &mut Http, parent: &str, meta: &Value) {
+    let asked = call("health_check", &json!({}), meta);
     let (head, body) = server.post("tools/call", asked);
     let head = head + &server.authorization() + &format!("traceparent: {parent}\n");
     let answer = server.exchange(&head, &body);
@@ -244,7 +248,7 @@ fn over_http_the_message_says_more_of_its_trace_than_the_head() {
     ] {
         let collector = Collector::open();
         let mut server = Setup::default().traced_to(&collector.url()).http();
-        call_with_field(&mut server, &traceparent("01"), meta);
+        call_with_field(&mut server, &traceparent("01"), &meta);
         let spans = seen(&collector, "tools/call health_check");
         let request = &spans["tools/call health_check"];
         assert_eq!(request.trace, expect);
@@ -259,15 +263,15 @@ fn the_caller_decides_and_the_ratio_where_it_does_not() {
         .traced_to(&collector.url())
         .variable("OMNIPOTENT_TRACING__SAMPLE_RATIO", "0")
         .stdio(Era::Modern);
-    let mut ask = |tool: &str, meta: Value| {
+    let mut ask = |tool: &str, meta: &Value| {
         server
-            .request("tools/call", call(tool, json!({}), meta))
+            .request("tools/call", call(tool, &json!({}), meta))
             .expect("an answer");
     };
-    ask("get_metrics", json!({}));
-    ask("get_metrics", json!({ "traceparent": traceparent("00") }));
-    ask("get_metrics", json!({ "traceparent": "00-bad" }));
-    ask("health_check", json!({ "traceparent": traceparent("01") }));
+    ask("get_metrics", &json!({}));
+    ask("get_metrics", &json!({ "traceparent": traceparent("00") }));
+    ask("get_metrics", &json!({ "traceparent": "00-bad" }));
+    ask("health_check", &json!({ "traceparent": traceparent("01") }));
     let spans = collector.spans_with("tools/call health_check");
     let requests: Vec<&str> = spans
         .iter()
@@ -340,7 +344,7 @@ fn a_collector_that_is_not_there_is_reported_once() {
 /// The line of the log about a refused call, as JSON.
 fn refusal_in_log(server: &mut Stdio) -> Value {
     let meta = json!({ "traceparent": traceparent("01") });
-    let asked = call("read_file_secure", json!({ "path": "/etc/passwd" }), meta);
+    let asked = call("read_file_secure", &json!({ "path": "/etc/passwd" }), &meta);
     server.request("tools/call", asked).expect("a refusal");
     until("a line of the log", || {
         server.process.errors().contains("call refused")
