@@ -21,6 +21,7 @@ pub(crate) fn span(request: &Request) -> Span {
         http.request.method = request.method.as_str(),
         url.scheme = url.scheme(),
         server.address = url.host_str(),
+        server.port = url.port_or_known_default(),
         http.response.status_code = Empty,
         "error.type" = Empty,
     )
@@ -28,17 +29,18 @@ pub(crate) fn span(request: &Request) -> Span {
 
 /// Records in its span how an exchange went.
 pub(crate) fn answered(span: &Span, status: Result<u16, &EgressError>) {
-    let error = match status {
+    match status {
         Ok(status) => {
             span.record("http.response.status_code", status);
             if status < 400 {
                 return;
             }
-            "http_error"
+            span.record("error.type", format_args!("{status}"));
         }
-        Err(error) => failure(error),
-    };
-    span.record("error.type", error);
+        Err(error) => {
+            span.record("error.type", failure(error));
+        }
+    }
     span.record("otel.status_code", "ERROR");
 }
 

@@ -154,13 +154,15 @@ fn an_outgoing_request_is_told_without_its_url_and_with_its_host_only_on_demand(
             ("run", 3, 2)
         );
         let mut expect = attributes(&[
-            ("error.type", "http_error"),
+            ("error.type", "404"),
             ("http.request.method", "GET"),
             ("http.response.status_code", "404"),
             ("url.scheme", "http"),
         ]);
         if hosts {
-            expect.insert("server.address".to_owned(), "127.0.0.1".to_owned());
+            let (host, port) = site.host_and_port();
+            expect.insert("server.address".to_owned(), host);
+            expect.insert("server.port".to_owned(), port);
         }
         assert_eq!(request.attributes, expect);
         assert_unmarked(&collector);

@@ -16,8 +16,8 @@ use crate::TracingConfig;
 /// Spans in one request.
 const BATCH: usize = 512;
 
-/// The attribute that names the host of an outgoing request.
-const HOST: &str = "server.address";
+/// How the attributes begin that name the host of an outgoing request, and its port.
+const HOST: &str = "server.";
 
 /// Where spans go when they end.
 #[derive(Debug)]
@@ -62,7 +62,8 @@ impl SpanProcessor for Queue {
             return;
         }
         if !self.hosts {
-            span.attributes.retain(|held| held.key.as_str() != HOST);
+            span.attributes
+                .retain(|held| !held.key.as_str().starts_with(HOST));
         }
         if self.spans.try_send(span).is_err() {
             mcp_metrics::spans(SpanFate::Dropped, 1);
