@@ -79,8 +79,9 @@ impl RequestSpan {
             trace: remote.trace,
             span: remote.span,
         };
-        let ids = export::ids(&span).or_else(|| remote.map(callers));
         let has_ended = span.is_disabled();
+        let own = if has_ended { None } else { export::ids(&span) };
+        let ids = own.or_else(|| remote.map(callers));
         (Self { span, has_ended }, ids)
     }
 
