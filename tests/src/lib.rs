@@ -20,6 +20,7 @@
     reason = "tests set their stage with files, processes and connections of their own"
 )]
 
+mod collector;
 mod dice;
 mod http;
 mod process;
@@ -34,6 +35,7 @@ mod website;
 mod wire;
 mod wrong;
 
+pub use collector::{Collector, texts};
 pub use dice::Dice;
 pub use http::Http;
 pub use process::{Ended, Memory, Process};

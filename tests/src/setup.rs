@@ -115,6 +115,18 @@ impl Setup {
         self
     }
 
+    /// Sends its traces to this URL, without waiting for more.
+    #[must_use]
+    pub fn traced_to(self, url: &str) -> Self {
+        let prefix = if self.server == A2A {
+            "A2A"
+        } else {
+            "OMNIPOTENT"
+        };
+        self.variable(&format!("{prefix}_TRACING__ENDPOINT"), url)
+            .variable(&format!("{prefix}_TRACING__INTERVAL"), "10ms")
+    }
+
     /// Lets calls reach servers on this machine.
     #[must_use]
     pub fn with_loopback(self) -> Self {

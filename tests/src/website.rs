@@ -40,6 +40,14 @@ impl Website {
         }
     }
 
+    /// What its URLs begin with.
+    pub fn host_and_port(&self) -> (String, String) {
+        (
+            self.address.ip().to_string(),
+            self.address.port().to_string(),
+        )
+    }
+
     /// The URL of a page.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)

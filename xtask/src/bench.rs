@@ -27,7 +27,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 
 use crate::process;
-use crate::workspace::Workspace;
+use crate::workspace::{FEATURES, Workspace};
 use place::Place;
 use report::{Conditions, Row};
 
@@ -43,7 +43,7 @@ struct Group {
 /// is shipped is built alone.
 type Package = &'static [&'static str];
 
-const SERVER: Package = &["--package=omnipotent-mcp", "--bin=omnipotent-mcp"];
+const SERVER: Package = &["--package=omnipotent-mcp", "--bin=omnipotent-mcp", FEATURES];
 const REFERENCES: Package = &[
     "--package=mcp-tests",
     "--example=floor",
@@ -51,7 +51,11 @@ const REFERENCES: Package = &[
     "--example=fetch",
     "--example=open",
 ];
-const MEMORY: Package = &["--package=a2a-unified-mcp", "--bin=a2a-unified-mcp"];
+const MEMORY: Package = &[
+    "--package=a2a-unified-mcp",
+    "--bin=a2a-unified-mcp",
+    FEATURES,
+];
 const STORES: Package = &[
     "--package=a2a-unified-mcp",
     "--example=raw_sqlite",

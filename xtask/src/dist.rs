@@ -18,7 +18,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::process;
-use crate::workspace::Workspace;
+use crate::workspace::{FEATURES, Workspace};
 
 /// Separates flags in `CARGO_ENCODED_RUSTFLAGS`.
 const SEPARATOR: &str = "\u{1f}";
@@ -79,7 +79,7 @@ fn build(workspace: &Workspace, profile: &str) -> Result<PathBuf> {
         flags.join(separator)
     };
     let mut build = workspace.cargo();
-    build.args(["build", "--locked", "--profile", profile]);
+    build.args(["build", "--locked", "--profile", profile, FEATURES]);
     for server in workspace.servers()? {
         build.args(["--package", &server]);
     }

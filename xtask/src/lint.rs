@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::workspace::Workspace;
+use crate::workspace::{FEATURES, Workspace};
 use crate::{docs, licences, process, refuse_arguments, tidy};
 
 /// One check: what is printed, and what runs.
@@ -37,16 +37,20 @@ fn format(workspace: &Workspace) -> Result<()> {
     process::run(workspace.cargo().args(["fmt", "--all", "--check"]))
 }
 
+/// As it is shipped, and as `cargo build` makes it.
 fn clippy(workspace: &Workspace) -> Result<()> {
-    let mut clippy = workspace.cargo();
-    clippy.args([
-        "clippy",
-        "--quiet",
-        "--locked",
-        "--workspace",
-        "--all-targets",
-    ]);
-    process::run(clippy.args(["--", "--deny=warnings"]))
+    for features in [Some(FEATURES), None] {
+        let mut clippy = workspace.cargo();
+        clippy.args([
+            "clippy",
+            "--quiet",
+            "--locked",
+            "--workspace",
+            "--all-targets",
+        ]);
+        process::run(clippy.args(features).args(["--", "--deny=warnings"]))?;
+    }
+    Ok(())
 }
 
 fn rustdoc(workspace: &Workspace) -> Result<()> {
@@ -56,6 +60,7 @@ fn rustdoc(workspace: &Workspace) -> Result<()> {
         "--quiet",
         "--locked",
         "--workspace",
+        FEATURES,
         "--no-deps",
         "--document-private-items",
     ]);

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::process;
-use crate::workspace::Workspace;
+use crate::workspace::{FEATURES, Workspace};
 
 /// `cargo xtask test [RUNNER-ARGS]`: with arguments only the runner runs, with them.
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
@@ -22,6 +22,7 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
             "run",
             "--locked",
             "--workspace",
+            FEATURES,
             "--cargo-profile",
             "ci",
         ]);
@@ -30,6 +31,7 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
             "test",
             "--locked",
             "--workspace",
+            FEATURES,
             "--profile",
             "ci",
             "--lib",
@@ -43,6 +45,7 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
             "test",
             "--locked",
             "--workspace",
+            FEATURES,
             "--profile",
             "ci",
             "--doc",

@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use crate::process;
 
+/// What the servers are shipped with, and so what is tested and measured.
+pub(crate) const FEATURES: &str = "--features=otlp";
+
 /// The checkout this xtask was built from.
 pub(crate) struct Workspace {
     /// Directory of the root `Cargo.toml`.
@@ -42,7 +45,7 @@ impl Workspace {
             .to_owned();
         let mut metadata = cargo(&root);
         metadata.args(["metadata", "--format-version=1", "--locked"]);
-        metadata.arg("--filter-platform=x86_64-unknown-linux-gnu");
+        metadata.args([FEATURES, "--filter-platform=x86_64-unknown-linux-gnu"]);
         let metadata = process::output(&mut metadata)?;
         let metadata = serde_json::from_str(&metadata).context("cargo metadata is not JSON")?;
         Ok(Self { root, metadata })
@@ -160,7 +163,7 @@ impl Workspace {
     /// Builds the servers' binaries in `profile` and returns the directory they land in.
     pub(crate) fn build_servers(&self, profile: &str) -> Result<PathBuf> {
         let mut build = self.cargo();
-        build.args(["build", "--locked", "--profile", profile]);
+        build.args(["build", "--locked", "--profile", profile, FEATURES]);
         for server in self.servers()? {
             build.args(["--package", &server]);
         }

@@ -10,6 +10,7 @@ use http::header::{HeaderMap, LOCATION};
 use mcp_metrics::GaugeSource;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
 
 use crate::body::{self, BodyBounds};
 use crate::breaker::{Breakers, Health, Pass};
@@ -130,7 +131,9 @@ impl Egress {
     /// the host, while a caller who gives up does not.
     async fn hop(&self, request: &Request, deadline: Instant) -> Result<Hop, EgressError> {
         let pass = self.admit(&request.url)?;
-        let outcome = match timeout_at(deadline, self.exchange(request)).await {
+        let span = observe::span(request);
+        let exchange = self.exchange(request).instrument(span.clone());
+        let outcome = match timeout_at(deadline, exchange).await {
             Ok(outcome) => outcome,
             Err(_) => Err(EgressError::TimedOut {
                 phase: Phase::Total,
@@ -138,6 +141,11 @@ impl Egress {
             }),
         };
         pass.settle(health(&outcome));
+        let status = outcome.as_ref().map(|hop| match hop {
+            Hop::Final(response) => response.status,
+            Hop::Redirect { status, .. } => status.as_u16(),
+        });
+        observe::answered(&span, status);
         outcome
     }
 

@@ -2,7 +2,47 @@
 
 use std::time::Duration;
 
-use crate::{Completeness, EgressError, ResolveError, Response};
+use mcp_metrics::SPANS;
+use tracing::Span;
+use tracing::field::Empty;
+
+use crate::{Completeness, EgressError, Request, ResolveError, Response};
+
+/// The span of one exchange, named as the OpenTelemetry semantic conventions for HTTP say. The host is what
+/// a caller asked for: whoever sends traces leaves it out unless the operator wants it.
+pub(crate) fn span(request: &Request) -> Span {
+    let url = request.url.as_url();
+    tracing::trace_span!(
+        target: SPANS,
+        "exchange",
+        otel.name = request.method.as_str(),
+        otel.kind = "client",
+        otel.status_code = Empty,
+        http.request.method = request.method.as_str(),
+        url.scheme = url.scheme(),
+        server.address = url.host_str(),
+        server.port = url.port_or_known_default(),
+        http.response.status_code = Empty,
+        "error.type" = Empty,
+    )
+}
+
+/// Records in its span how an exchange went.
+pub(crate) fn answered(span: &Span, status: Result<u16, &EgressError>) {
+    match status {
+        Ok(status) => {
+            span.record("http.response.status_code", status);
+            if status < 400 {
+                return;
+            }
+            span.record("error.type", format_args!("{status}"));
+        }
+        Err(error) => {
+            span.record("error.type", failure(error));
+        }
+    }
+    span.record("otel.status_code", "ERROR");
+}
 
 /// Records how a request ended.
 pub(crate) fn finished(result: &Result<Response, EgressError>, elapsed: Duration) {

@@ -22,11 +22,17 @@ mod summary;
 pub use exposition::{Exposition, Sample};
 pub use names::{Kind, METRICS, Metric};
 pub use record::{
-    Admission, CacheCounter, CacheLookup, CallMeter, CallTimer, Reload, admission, audit_failure,
-    audit_lost, cache_entries, egress_received, egress_request, policy_reload, security_block,
+    Admission, CacheCounter, CacheLookup, CallMeter, CallTimer, Reload, SpanFate, admission,
+    audit_failure, audit_lost, cache_entries, egress_received, egress_request, policy_reload,
+    security_block, spans,
 };
 pub use recorder::Recorder;
 pub use source::{
     GaugeSource, Sandbox, audit_records, disk_in_use, policy_in_force, sandbox_in_force,
 };
 pub use summary::{CallStats, blocks, calls};
+
+/// Target of the `tracing` spans that traces are made of. They are of the level `TRACE`: where no traces
+/// are wanted, each costs one comparison. Their fields become attributes, so they hold names of ours and
+/// numbers, never text of a caller.
+pub const SPANS: &str = "mcp_spans";

@@ -64,6 +64,7 @@ pub const SANDBOX_TIER: &str = "mcp_sandbox_tier";
 pub const SANDBOX_MISSING: &str = "mcp_sandbox_missing";
 pub(crate) const DISK_FREE: &str = "mcp_disk_free_bytes";
 pub(crate) const DISK_SIZE: &str = "mcp_disk_size_bytes";
+pub(crate) const TRACE_SPANS: &str = "mcp_trace_spans_total";
 pub(crate) const BUILD_INFO: &str = "mcp_build_info";
 pub(crate) const PROCESS_START: &str = "process_start_time_seconds";
 pub(crate) const PROCESS_CPU: &str = "process_cpu_seconds_total";
@@ -76,6 +77,7 @@ pub(crate) const ENUM_COUNTERS: &[(&str, &str, &[&str])] = &[
     (ADMISSIONS, "decision", DECISIONS),
     (POLICY_RELOADS, "outcome", RELOADS),
     (SECURITY_BLOCKS, "reason", REFUSALS),
+    (TRACE_SPANS, "outcome", SPANS),
 ];
 
 /// What becomes of a call on arrival.
@@ -86,6 +88,9 @@ const RELOADS: &[&str] = &["applied", "unchanged", "refused"];
 
 /// The tiers of the sandbox, strongest first.
 pub(crate) const TIERS: &[&str] = &["strict", "landlock", "none"];
+
+/// What becomes of a span that was recorded.
+const SPANS: &[&str] = &["delivered", "dropped", "failed"];
 
 /// The error codes of calls that the policy refused.
 pub const REFUSALS: &[&str] = &[
@@ -221,6 +226,13 @@ pub const METRICS: &[Metric] = &[
         labels: &["mcp_method_name", "gen_ai_tool_name", "error_type"],
         help: "Time of a call in seconds; error_type is its error code, empty on success; without a \
                tool, of the method.",
+    },
+    Metric {
+        name: TRACE_SPANS,
+        kind: Kind::Counter,
+        labels: &["outcome"],
+        help: "Spans recorded for traces: delivered to the collector, dropped because too many waited, \
+               or failed to be delivered.",
     },
     Metric {
         name: PROCESS_CPU,

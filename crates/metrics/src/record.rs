@@ -221,6 +221,29 @@ pub fn audit_failure() {
     counter!(names::AUDIT_FAILURES).increment(1);
 }
 
+/// What became of spans that were recorded for traces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpanFate {
+    /// The collector took them.
+    Delivered,
+    /// Too many waited.
+    Dropped,
+    /// The collector could not be reached in time, or refused them.
+    Failed,
+}
+
+/// Counts spans that were recorded for traces.
+pub fn spans(fate: SpanFate, count: usize) {
+    installed();
+    let label = match fate {
+        SpanFate::Delivered => "delivered",
+        SpanFate::Dropped => "dropped",
+        SpanFate::Failed => "failed",
+    };
+    let count = u64::try_from(count).unwrap_or(u64::MAX);
+    counter!(names::TRACE_SPANS, "outcome" => label).increment(count);
+}
+
 /// Says how many entries a cache holds.
 pub fn cache_entries(cache: &'static str, entries: u64) {
     installed();

@@ -1,7 +1,8 @@
-//! The client's side of HTTP, for sub-commands that ask the server which runs on this host.
+//! The client's side of HTTP, for sub-commands that ask the server which runs on this host, and for what
+//! the operator has a server send.
 #![expect(
     clippy::disallowed_methods,
-    reason = "connects to the operator's own server, never for a call"
+    reason = "connects to where the operator says, never for a call"
 )]
 
 use std::io;
@@ -74,20 +75,8 @@ impl LocalServer {
         let address = self.address;
         let stream = self.connect().await?;
         request.headers_mut().insert(HOST, self.host.clone());
-        let failed = |source| ClientError::Exchange { address, source };
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(failed)?;
-        let connection = crate::run::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended early");
-            }
-        });
-        let response = sender.send_request(request).await.map_err(failed)?;
-        Ok(Reply {
-            response: response.map(Body::new),
-            _connection: connection,
-        })
+        let reply = exchange(stream, request).await;
+        reply.map_err(|source| ClientError::Exchange { address, source })
     }
 
     /// Whether anything listens there.
@@ -101,6 +90,30 @@ impl LocalServer {
         let connected: io::Result<TcpStream> = connected.await;
         connected.map_err(|source| ClientError::Connect { address, source })
     }
+}
+
+/// Connects to the first address of `host` that answers.
+#[cfg(feature = "otlp")]
+pub(crate) async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
+    TcpStream::connect((host, port)).await
+}
+
+/// Sends a request over a connection that is used for nothing else.
+pub(crate) async fn exchange(
+    stream: TcpStream,
+    request: Request<Body>,
+) -> Result<Reply, hyper::Error> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let connection = crate::run::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    });
+    let response = sender.send_request(request).await?;
+    Ok(Reply {
+        response: response.map(Body::new),
+        _connection: connection,
+    })
 }
 
 /// The loopback address stands for every address, which nobody can connect to.

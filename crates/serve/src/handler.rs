@@ -22,8 +22,10 @@ use rmcp::{RoleServer, ServerHandler};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tracing::Instrument;
 
 use crate::subscriptions::{Connection, Feed};
+use crate::traces::{RequestSpan, Target, Transport};
 use crate::{Identity, memory};
 
 /// A client may keep the list this long: tools change only with the server's version.
@@ -50,6 +52,7 @@ struct Shared {
     feed: Feed,
     reply_budget: usize,
     caller: Caller,
+    transport: Transport,
     calls: TaskTracker,
     closing: CancellationToken,
     stop: CancellationToken,
@@ -57,20 +60,25 @@ struct Shared {
 }
 
 impl Handler {
-    /// `caller` is who every call is made for.
+    /// All calls are made for one caller, who is called as the transport is.
     pub(crate) fn new(
         identity: Identity,
         pipeline: Arc<Pipeline>,
         max_message_bytes: usize,
-        caller: Caller,
+        transport: Transport,
     ) -> Self {
+        let caller = match transport {
+            Transport::Stdio => "stdio",
+            Transport::Http => "http",
+        };
         Self {
             shared: Arc::new(Shared {
                 identity,
                 feed: Feed::of(Arc::clone(&pipeline)),
                 pipeline,
                 reply_budget: max_message_bytes.saturating_sub(FRAME_BYTES),
-                caller,
+                caller: Caller::new(caller),
+                transport,
                 calls: TaskTracker::new(),
                 closing: CancellationToken::new(),
                 stop: CancellationToken::new(),
@@ -112,31 +120,51 @@ impl Handler {
         *last.unwrap_or_else(PoisonError::into_inner) = Some(tidying);
     }
 
-    /// A call, in progress until the token is dropped.
-    fn begin(&self, progress: Progress) -> (Call, TaskTrackerToken) {
+    /// A call that answers a request of `method`.
+    fn begin(
+        &self,
+        method: &'static str,
+        target: impl FnOnce() -> Target,
+        context: &RequestContext<RoleServer>,
+        progress: Progress,
+    ) -> Begun {
+        let transport = self.shared.transport;
+        let (span, trace) = RequestSpan::begin(method, transport, context, target);
         let call = Call {
             caller: self.shared.caller.clone(),
             cancelled: self.shared.stop.child_token(),
             progress,
             reply_budget: self.shared.reply_budget,
+            trace,
         };
-        (call, self.shared.calls.token())
+        Begun {
+            call,
+            span,
+            _in_progress: self.shared.calls.token(),
+        }
     }
+}
+
+/// A call in progress.
+struct Begun {
+    call: Call,
+    span: RequestSpan,
+    _in_progress: TaskTrackerToken,
 }
 
 /// Does the work of a call, which hears when the client gives up.
 async fn heed<T>(
     context: &RequestContext<RoleServer>,
-    call: &Call,
+    begun: &Begun,
     work: Pin<&mut impl Future<Output = T>>,
 ) -> T {
     let watch = async {
         context.ct.cancelled().await;
-        call.cancelled.cancel();
+        begun.call.cancelled.cancel();
         std::future::pending().await
     };
     tokio::select! {
-        done = work => done,
+        done = work.instrument(begun.span.span()) => done,
         never = watch => never,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The only crate that names the MCP SDK and the HTTP server: both protocol eras on stdio and on
 //! streamable HTTP, bearer authentication, the operations endpoint, layered configuration,
-//! logging, and an orderly stop. It deliberately knows no tool.
+//! logging, traces, and an orderly stop. It deliberately knows no tool.
 //!
 //! A server's `main` builds its pipeline and hands it to [`run()`]:
 //!
@@ -54,6 +54,7 @@ mod stdio;
 mod stop;
 mod subscriptions;
 mod telemetry;
+mod traces;
 
 pub use causes::with_causes;
 pub use descriptors::use_more_descriptors;
@@ -71,4 +72,5 @@ pub use settings::{
     HttpConfig, LogConfig, LogFormat, LogLevel, OpsConfig, ServeConfig, TransportConfig,
 };
 pub use stop::Stop;
-pub use telemetry::start_logging;
+pub use telemetry::start_telemetry;
+pub use traces::{CollectorUrl, SampleRatio, Traces, TracingConfig};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_metrics::Recorder;
-use mcp_toolcall::{Caller, Pipeline};
+use mcp_toolcall::Pipeline;
 use rmcp::service::serve_server_with_ct;
 use rmcp::transport::stdio_pipes;
 use tokio::net::TcpListener;
@@ -23,6 +23,7 @@ use crate::listener::Bounds;
 use crate::settings::DEFAULT_WRITE_TIMEOUT;
 use crate::stdio::Lines;
 use crate::stdio::hang_up::hung_up;
+use crate::traces::Transport;
 use crate::{ServeConfig, ServeError, Stop, http, listener, ops};
 
 /// Capacity of the pipe that answers go to: the most that an ordinary user may ask for
@@ -146,16 +147,15 @@ pub async fn run(
     stop: Stop,
 ) -> Result<(), ServeError> {
     let (pipeline, recorder) = served;
-    let caller = Caller::new(if config.http.listen.is_some() {
-        "http"
-    } else {
-        "stdio"
-    });
+    let transport = match config.http.listen {
+        Some(_) => Transport::Http,
+        None => Transport::Stdio,
+    };
     let handler = Handler::new(
         identity,
         pipeline,
         config.transport.max_message_bytes.get(),
-        caller,
+        transport,
     );
     if let Some(address) = config.http.listen {
         let listener = bind(address, "streamable HTTP").await?;

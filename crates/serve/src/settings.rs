@@ -8,7 +8,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Identity;
+use crate::{Identity, TracingConfig};
 
 /// [`HttpConfig::write_timeout`] when none is configured.
 pub(crate) const DEFAULT_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -22,6 +22,8 @@ pub struct ServeConfig {
     pub http: HttpConfig,
     /// The operations endpoint.
     pub ops: OpsConfig,
+    /// Traces of calls.
+    pub tracing: TracingConfig,
 }
 
 impl ServeConfig {

@@ -16,6 +16,17 @@ pub struct Call {
     pub progress: Progress,
     /// Bytes that one reply's content may cost on the wire, see [`crate::fit`].
     pub reply_budget: usize,
+    /// The trace that it belongs to, if it is known.
+    pub trace: Option<TraceIds>,
+}
+
+/// A span of a trace, by the numbers that the W3C's Trace Context gives them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceIds {
+    /// Which trace.
+    pub trace: u128,
+    /// Which span of it.
+    pub span: u64,
 }
 
 impl Call {
@@ -26,6 +37,7 @@ impl Call {
             cancelled: CancellationToken::new(),
             progress: Progress::silent(),
             reply_budget: 16 * 1024 * 1024,
+            trace: None,
         }
     }
 }

@@ -58,7 +58,7 @@ mod schema;
 mod tool;
 
 pub use account::Account;
-pub use call::{Call, Caller, Progress, ProgressUpdate};
+pub use call::{Call, Caller, Progress, ProgressUpdate, TraceIds};
 pub use catalog::{Catalog, Entry};
 pub use error::{Code, ToolError};
 pub use library::{

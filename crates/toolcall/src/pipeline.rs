@@ -19,7 +19,8 @@ use mcp_ratelimit::{Limiter, RateConfig};
 use mcp_security::redaction::Redactor;
 use serde_json::{Map, Value};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tracing::Instrument;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use self::replies::Replies;
 use crate::catalog::Entry;
@@ -32,6 +33,14 @@ use crate::{
 pub use self::config::PipelineConfig;
 pub use self::reading::Reading;
 pub use self::replies::{ReplyCache, reply_cache};
+
+/// The span of a stage in the trace of its call.
+macro_rules! stage {
+    ($name:literal) => {
+        tracing::trace_span!(target: mcp_metrics::SPANS, $name)
+    };
+}
+use stage;
 
 /// Runs calls. The order of its stages is the order of [`Pipeline::call`]'s lines.
 #[derive(Debug)]
@@ -137,7 +146,7 @@ impl Pipeline {
             Ok(admitted) => admitted,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let Some(tool) = policy.catalog.find(name) else {
+        let Some(tool) = stage!("find").in_scope(|| policy.catalog.find(name)) else {
             self.unknown.start().finish("unknown_tool");
             recorded::unknown_tool(&self.audit, call).await;
             return Err(UnknownTool);
@@ -160,6 +169,7 @@ impl Pipeline {
     }
 
     fn admit(&self, limiter: &Limiter, caller: &Caller) -> Result<Admitted<'_>, ToolError> {
+        let _stage = stage!("admit").entered();
         limiter.check(caller.as_str()).map_err(|refused| {
             mcp_metrics::admission(Admission::RateLimited);
             self.audit.turned_away(TurnedAway::RateLimited);
@@ -193,11 +203,11 @@ impl Pipeline {
         W: Future<Output = Result<T, ToolError>>,
     {
         let timer = errand.meter.start();
-        let span = tracing::info_span!("call", tool = errand.name, caller = %call.caller);
+        let span = span(errand.name, call);
         let redactor = self.sanitiser.redactor();
         let (arguments, record) =
             recorded::begin(&self.audit, redactor, &errand, arguments, call).await;
-        let outcome = match record.admit().await {
+        let outcome = match record.admit().instrument(stage!("reserve")).await {
             Ok(()) => {
                 let work = std::pin::pin!(run(arguments));
                 let answer = self.answer(errand, work, call);
@@ -210,7 +220,8 @@ impl Pipeline {
                 .as_ref()
                 .map_or_else(|error| error.code().as_str(), |_| ""),
         );
-        record.finish(recorded::ended(outcome.as_ref().err())).await;
+        let finished = record.finish(recorded::ended(outcome.as_ref().err()));
+        finished.instrument(stage!("record")).await;
         outcome
     }
 
@@ -258,12 +269,18 @@ impl Pipeline {
             }
             Caching::None | Caching::Writes { .. } => None,
         };
-        let vetted = tool.vet(arguments, call).await?;
-        let run = async { self.clean(vetted.run().await?).await.map(Arc::new) };
+        let vet = tool.vet(arguments, call).instrument(stage!("vet"));
+        let vetted = vet.await?;
+        let run = async {
+            let reply = vetted.run().instrument(stage!("run")).await?;
+            let clean = self.clean(reply).instrument(stage!("sanitise"));
+            clean.await.map(Arc::new)
+        };
         match (spec.caching, key) {
             (Caching::Reads { ttl, .. }, Some(key)) => {
                 // Boxed, because this future is large and most calls do not need it.
-                Box::pin(self.replies.cache.get_or_run(key, ttl, run)).await
+                let asked = self.replies.cache.get_or_run(key, ttl, run);
+                Box::pin(asked.instrument(stage!("cache"))).await
             }
             (Caching::Writes { topic }, _) => {
                 let _forget = self.replies.forget_on_drop(topic);
@@ -278,6 +295,17 @@ impl Pipeline {
 #[derive(Debug)]
 struct Admitted<'a> {
     _slot: SemaphorePermit<'a>,
+}
+
+/// What log lines of a call are written under.
+fn span(name: &'static str, call: &Call) -> Span {
+    let caller = &call.caller;
+    let span = tracing::info_span!("call", tool = name, %caller, trace_id = Empty, span_id = Empty);
+    if let Some(ids) = call.trace {
+        span.record("trace_id", format_args!("{:032x}", ids.trace));
+        span.record("span_id", format_args!("{:016x}", ids.span));
+    }
+    span
 }
 
 fn cancelled() -> ToolError {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use mcp_cache::CacheConfig;
 use mcp_egress::EgressConfig;
 use mcp_ratelimit::RateConfig;
-use mcp_serve::{HttpConfig, LogConfig, OpsConfig, ServeConfig, TransportConfig};
+use mcp_serve::{HttpConfig, LogConfig, OpsConfig, ServeConfig, TracingConfig, TransportConfig};
 use mcp_toolcall::PipelineConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,8 @@ pub struct Config {
     pub ops: OpsConfig,
     /// The log.
     pub log: LogConfig,
+    /// Traces of calls.
+    pub tracing: TracingConfig,
 }
 
 /// Where everything is kept.
@@ -106,6 +108,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             ops: OpsConfig::default(),
             log: LogConfig::default(),
+            tracing: TracingConfig::default(),
         }
     }
 }
@@ -117,6 +120,7 @@ impl Config {
             transport: self.transport.clone(),
             http: self.http.clone(),
             ops: self.ops.clone(),
+            tracing: self.tracing.clone(),
         }
     }
 }

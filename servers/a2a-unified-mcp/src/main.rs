@@ -17,9 +17,9 @@ use a2a_unified_mcp::{Config, IDENTITY, Server};
 use anyhow::Context;
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
-use mcp_serve::MissingToken;
 use mcp_serve::config::{ConfigError, Loaded};
 use mcp_serve::program::{self, Configured, EX_CONFIG, show};
+use mcp_serve::{MissingToken, Traces};
 
 fn main() -> ExitCode {
     mcp_serve::give_back_large_blocks();
@@ -41,12 +41,13 @@ fn main() -> ExitCode {
             Err(error) => fail(&error, 1),
         };
     }
-    mcp_serve::start_logging(&loaded.config.log);
+    let config = &loaded.config;
+    let traces = mcp_serve::start_telemetry(IDENTITY, &config.log, &config.serve());
     if let Some(Command::Running(running)) = &cli.command {
         let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
         return running.run(IDENTITY, &loaded.config.serve(), &environment);
     }
-    match run(&cli, loaded.config, file) {
+    match run(&cli, (loaded.config, file), traces) {
         Ok(code) => code,
         Err(error) => fail(&error, 1),
     }
@@ -58,19 +59,27 @@ fn print(loaded: &Loaded<Config>) -> anyhow::Result<()> {
 
 /// A current-thread runtime: one thread answers cheap calls three times faster than a pool does
 /// over pipes; SQLite has threads of its own.
-fn run(cli: &Cli, config: Config, config_file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+fn run(
+    cli: &Cli,
+    configured: (Config, Option<PathBuf>),
+    traces: Traces,
+) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(16)
         .build()
         .context("the runtime cannot be started")?;
-    let outcome = runtime.block_on(act(cli, config, config_file));
+    let outcome = runtime.block_on(act(cli, configured, traces));
     // Work on blocking threads cannot be interrupted; it must not hold up the end of the process.
     runtime.shutdown_background();
     outcome
 }
 
-async fn act(cli: &Cli, config: Config, config_file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+async fn act(
+    cli: &Cli,
+    (config, config_file): (Config, Option<PathBuf>),
+    traces: Traces,
+) -> anyhow::Result<ExitCode> {
     mcp_serve::outlive_file_size_limit().context("signals cannot be handled")?;
     let serving = !cli.check && cli.command.is_none();
     let start = Start {
@@ -104,7 +113,8 @@ async fn act(cli: &Cli, config: Config, config_file: Option<PathBuf>) -> anyhow:
             let cli = cli.clone();
             let load = move || configure(&cli)?.unless_gone(config_file.as_deref());
             let server = Server::build(config, start).await?;
-            Box::pin(server.run(Box::new(load))).await?;
+            let serving = Box::pin(server.run(Box::new(load)));
+            traces.delivered_while(serving).await?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -397,6 +397,8 @@ impl Store {
     }
 
     async fn write<J: Job>(&self, job: J) -> Result<J::Done, StoreError> {
+        // The transaction is that of others too, so it has no span of its own.
+        let _turn = connection::turn("COMMIT");
         let (queued, answered) = Queued::new(job);
         let sent = self.queue.send(Box::new(queued)).await;
         sent.map_err(|_| StoreError::Closed)?;

@@ -9,7 +9,7 @@ use mcp_security::commands::CommandsConfig;
 use mcp_security::environment::EnvironmentConfig;
 use mcp_security::paths::FilesConfig;
 use mcp_security::processes::ProcessesConfig;
-use mcp_serve::{HttpConfig, LogConfig, OpsConfig, ServeConfig, TransportConfig};
+use mcp_serve::{HttpConfig, LogConfig, OpsConfig, ServeConfig, TracingConfig, TransportConfig};
 use mcp_toolcall::PipelineConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,8 @@ pub struct Config {
     pub ops: OpsConfig,
     /// The log.
     pub log: LogConfig,
+    /// Traces of calls.
+    pub tracing: TracingConfig,
 }
 
 impl Default for Config {
@@ -78,6 +80,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             ops: OpsConfig::default(),
             log: LogConfig::default(),
+            tracing: TracingConfig::default(),
         }
     }
 }
@@ -89,6 +92,7 @@ impl Config {
             transport: self.transport.clone(),
             http: self.http.clone(),
             ops: self.ops.clone(),
+            tracing: self.tracing.clone(),
         }
     }
 }

@@ -15,9 +15,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
-use mcp_serve::MissingToken;
 use mcp_serve::config::{ConfigError, Loaded};
 use mcp_serve::program::{self, Configured, EX_CONFIG, show};
+use mcp_serve::{MissingToken, Traces};
 use omnipotent_mcp::config::ENVIRONMENT_PREFIX;
 use omnipotent_mcp::server::Start;
 use omnipotent_mcp::{Config, IDENTITY, Server, policy};
@@ -59,12 +59,13 @@ fn main() -> ExitCode {
             Err(error) => fail(&error.into(), 2),
         };
     }
-    mcp_serve::start_logging(&loaded.config.log);
+    let config = &loaded.config;
+    let traces = mcp_serve::start_telemetry(IDENTITY, &config.log, &config.serve());
     if let Some(Command::Running(running)) = &cli.command {
         let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
         return running.run(IDENTITY, &loaded.config.serve(), &environment);
     }
-    match serve(&cli, loaded.config, config_file) {
+    match serve(&cli, (loaded.config, config_file), traces) {
         Ok(code) => code,
         Err(error) => fail(&error, 1),
     }
@@ -79,7 +80,11 @@ fn print(loaded: &Loaded<Config>, config_file: Option<PathBuf>) -> anyhow::Resul
 
 /// A current-thread runtime: one thread answers cheap calls three times faster than a pool does
 /// over pipes; what takes long runs on the blocking pool.
-fn serve(cli: &Cli, config: Config, config_file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+fn serve(
+    cli: &Cli,
+    (config, config_file): (Config, Option<PathBuf>),
+    traces: Traces,
+) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(16)
@@ -110,7 +115,8 @@ fn serve(cli: &Cli, config: Config, config_file: Option<PathBuf>) -> anyhow::Res
         }
         let (cli, started_with) = (cli.clone(), config_file);
         let load = move || configure(&cli)?.unless_gone(started_with.as_deref());
-        server.run(Box::new(load)).await?;
+        let serving = server.run(Box::new(load));
+        traces.delivered_while(serving).await?;
         Ok(ExitCode::SUCCESS)
     });
     // Work on blocking threads cannot be interrupted; it must not hold up the end of the process.

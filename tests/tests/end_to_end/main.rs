@@ -47,3 +47,5 @@ mod samples;
 mod schemas;
 #[cfg(test)]
 mod slow_clients;
+#[cfg(test)]
+mod traces;

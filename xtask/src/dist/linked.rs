@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use toml::{Table, Value};
 
 use crate::process;
-use crate::workspace::Workspace;
+use crate::workspace::{FEATURES, Workspace};
 
 /// A package from outside the workspace that is linked into a server, or expands its code.
 pub(super) struct Linked {
@@ -27,7 +27,7 @@ pub(super) struct Linked {
 pub(super) fn packages(workspace: &Workspace, server: &str) -> Result<Vec<Linked>> {
     let mut tree = workspace.cargo();
     tree.args(["tree", "--locked", "--package", server, "--edges", "normal"]);
-    tree.args(["--target", "x86_64-unknown-linux-gnu"]);
+    tree.args([FEATURES, "--target", "x86_64-unknown-linux-gnu"]);
     tree.args(["--prefix", "none", "--format", "{p}"]);
     let tree = process::output(&mut tree)?;
     let sums = checksums(workspace)?;

@@ -37,7 +37,13 @@ const DASHBOARDS: &[Dashboard] = &[
         name: "fleet",
         title: "Fleet",
         selector: "job=~\".+-mcp\"",
-        prefixes: &["mcp_build_", "process_", "mcp_calls_", "mcp_disk_"],
+        prefixes: &[
+            "mcp_build_",
+            "process_",
+            "mcp_calls_",
+            "mcp_disk_",
+            "mcp_trace_",
+        ],
         first: &[
             ("Servers that answer", "up{job=~\".+-mcp\"}"),
             ("Calls per second", "job:mcp_calls:rate5m"),

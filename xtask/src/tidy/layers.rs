@@ -35,9 +35,14 @@ const DOORS: &[(&str, &[&str])] = &[
     ("metrics", &["mcp-metrics"]),
     ("metrics-exporter-prometheus", &["mcp-metrics"]),
     ("moka", &["mcp-cache"]),
+    ("opentelemetry", &["mcp-serve"]),
+    ("opentelemetry-proto", &["mcp-serve", "mcp-tests"]),
+    ("opentelemetry_sdk", &["mcp-serve"]),
+    ("prost", &["mcp-serve", "mcp-tests"]),
     ("reqwest", &["mcp-egress", "mcp-tests"]),
     ("rmcp", &["mcp-fuzz", "mcp-serve", "mcp-tests"]),
     ("sqlx", &["a2a-unified-mcp"]),
+    ("tracing-opentelemetry", &["mcp-serve"]),
 ];
 
 /// Every edge that is not drawn.

@@ -7,14 +7,14 @@ use mcp_toolcall::{
 };
 use rmcp::RoleServer;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResult, ContentBlock, ProgressNotificationParam, ProgressToken,
-    Tool, ToolAnnotations,
+    CallToolRequestMethod, CallToolRequestParams, CallToolResult, ConstString, ContentBlock,
+    ErrorCode, ProgressNotificationParam, ProgressToken, Tool, ToolAnnotations,
 };
 use rmcp::service::RequestContext;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::Handler;
+use super::{Handler, Target};
 
 /// Progress updates that may wait to be sent; more are dropped.
 const PROGRESS_QUEUE: usize = 16;
@@ -27,13 +27,19 @@ impl Handler {
     ) -> Result<Result<Arc<Sanitized>, ToolError>, UnknownTool> {
         let token = context.meta.get_progress_token();
         let (progress, updates) = watch_progress(token.is_some());
-        let (call, _in_progress) = self.begin(progress);
+        let pipeline = &self.shared.pipeline;
+        let target = || {
+            let policy = pipeline.policy();
+            let found = policy.catalog.find(&request.name);
+            Target::Tool(found.map(|tool| tool.spec().name))
+        };
+        let begun = self.begin(CallToolRequestMethod::VALUE, target, &context, progress);
+        let call = &begun.call;
         let finished = CancellationToken::new();
         let work = async {
             let _finished = finished.clone().drop_guard();
             let arguments = request.arguments.unwrap_or_default();
-            let pipeline = &self.shared.pipeline;
-            pipeline.call(&request.name, arguments, &call).await
+            pipeline.call(&request.name, arguments, call).await
         };
         let relay = async {
             if let Some(token) = token {
@@ -42,8 +48,15 @@ impl Handler {
             }
         };
         let both = std::pin::pin!(async { tokio::join!(work, relay) });
-        let (answer, ()) = super::heed(&context, &call, both).await;
-        answer
+        let (answer, ()) = super::heed(&context, &begun, both).await;
+        match answer {
+            Ok(answer) => Ok(begun.span.answered(answer)),
+            Err(unknown) => {
+                let code = ErrorCode::INVALID_PARAMS;
+                begun.span.refused(code, "unknown_tool");
+                Err(unknown)
+            }
+        }
     }
 }
 

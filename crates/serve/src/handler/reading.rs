@@ -15,7 +15,7 @@ use rmcp::model::{
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
 
-use super::{Handler, LIST_TTL_MS, shapes};
+use super::{Handler, LIST_TTL_MS, Target, shapes};
 use crate::subscriptions::{Full, Sink, Wanted, fit};
 
 const SUBSCRIBE: &str = "resources/subscribe";
@@ -65,10 +65,12 @@ impl Handler {
             let established = self.connection.follow_list(&self.shared.feed, peer);
             established.established().await;
         }
-        let (call, _in_progress) = self.begin(Progress::silent());
+        let method = ListResourcesRequestMethod::VALUE;
+        let begun = self.begin(method, || Target::Unnamed, &context, Progress::silent());
         let cursor = request.and_then(|request| request.cursor);
-        let page = pin!(library.list(cursor.as_deref(), &call));
-        let page = super::heed(&context, &call, page).await;
+        let page = pin!(library.list(cursor.as_deref(), &begun.call));
+        let page = super::heed(&context, &begun, page).await;
+        let page = begun.span.answered(page);
         Ok(shapes::page(
             page.map_err(|error| shapes::refused(&error))?.into_inner(),
         ))
@@ -94,9 +96,11 @@ impl Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResult, ErrorData> {
         let library = self.library(ReadResourceRequestMethod::VALUE)?;
-        let (call, _in_progress) = self.begin(Progress::silent());
-        let documents = pin!(library.read(&request.uri, &call));
-        let documents = super::heed(&context, &call, documents).await;
+        let method = ReadResourceRequestMethod::VALUE;
+        let begun = self.begin(method, || Target::Unnamed, &context, Progress::silent());
+        let documents = pin!(library.read(&request.uri, &begun.call));
+        let documents = super::heed(&context, &begun, documents).await;
+        let documents = begun.span.answered(documents);
         let documents = documents.map_err(|error| shapes::unreadable(&request.uri, &error))?;
         let contents = documents.into_inner().into_iter().map(shapes::contents);
         Ok(ReadResourceResult::new(contents.collect()))
@@ -120,10 +124,20 @@ impl Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResult, ErrorData> {
         let library = self.with_prompts(GetPromptRequestMethod::VALUE)?;
-        let (call, _in_progress) = self.begin(Progress::silent());
+        let target = || {
+            let mut prompts = library.spec().prompts.iter().map(|prompt| prompt.name);
+            Target::Prompt(prompts.find(|name| *name == request.name))
+        };
+        let begun = self.begin(
+            GetPromptRequestMethod::VALUE,
+            target,
+            &context,
+            Progress::silent(),
+        );
         let arguments = request.arguments.unwrap_or_default();
-        let reply = pin!(library.prompt(&request.name, arguments, &call));
-        let reply = super::heed(&context, &call, reply).await;
+        let reply = pin!(library.prompt(&request.name, arguments, &begun.call));
+        let reply = super::heed(&context, &begun, reply).await;
+        let reply = begun.span.answered(reply);
         Ok(shapes::told(
             reply.map_err(|error| shapes::refused(&error))?.into_inner(),
         ))
@@ -147,9 +161,11 @@ impl Handler {
             prefix: request.argument.value,
             given: BTreeMap::from_iter(given.unwrap_or_default()),
         };
-        let (call, _in_progress) = self.begin(Progress::silent());
-        let completions = pin!(library.complete(&asked, &call));
-        let completions = super::heed(&context, &call, completions).await;
+        let method = CompleteRequestMethod::VALUE;
+        let begun = self.begin(method, || Target::Unnamed, &context, Progress::silent());
+        let completions = pin!(library.complete(&asked, &begun.call));
+        let completions = super::heed(&context, &begun, completions).await;
+        let completions = begun.span.answered(completions);
         shapes::completed(
             completions
                 .map_err(|error| shapes::refused(&error))?

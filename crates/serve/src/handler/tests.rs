@@ -30,7 +30,7 @@ fn handler(notes: Option<&Notes>) -> Handler {
         instructions: "Read.",
         ops_port: 0,
     };
-    Handler::new(identity, Arc::new(pipeline), 1 << 20, Caller::new("test"))
+    Handler::new(identity, Arc::new(pipeline), 1 << 20, Transport::Stdio)
 }
 
 #[tokio::test]

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use mcp_metrics::CallMeter;
 use serde_json::{Map, Value};
+use tracing::Instrument;
 
-use super::{Errand, Pipeline};
+use super::{Errand, Pipeline, stage};
 use crate::library::Shelf;
 use crate::sanitise::{Clean, Texts};
 use crate::{
@@ -125,7 +126,11 @@ impl<'a> Reading<'a> {
             meter,
             _admitted: &admitted,
         };
-        let run = |_| async { self.pipeline.clean_texts(work.await?).await };
+        let run = |_| async {
+            let reply = work.instrument(stage!("run")).await?;
+            let clean = self.pipeline.clean_texts(reply);
+            clean.instrument(stage!("sanitise")).await
+        };
         self.pipeline.attend(errand, arguments, call, run).await
     }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, SqliteConnection};
+use tracing::Span;
 
 use super::{StoreConfig, StoreError};
 
@@ -12,6 +13,19 @@ use super::{StoreConfig, StoreError};
 const LOG_BYTES: &str = "16777216";
 /// Memory for pages of one connection, in KiB (`PRAGMA cache_size`, negative).
 const CACHE_KIB: &str = "-4096";
+
+/// The span of a turn of SQLite's in the trace of a call, the wait for it included; named as the
+/// OpenTelemetry semantic conventions for databases say. No statement is shown: it could hold values.
+pub(super) fn turn(operation: &'static str) -> Span {
+    tracing::trace_span!(
+        target: mcp_metrics::SPANS,
+        "turn",
+        otel.name = operation,
+        otel.kind = "client",
+        db.system.name = "sqlite",
+        db.operation.name = operation,
+    )
+}
 
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()

@@ -17,6 +17,7 @@ use sqlx::{
     ConnectOptions, Connection, Either, Error, Execute, Executor, SqlStr, Sqlite, SqliteConnection,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tracing::Span;
 
 use super::{StoreConfig, connection};
 
@@ -38,6 +39,7 @@ pub(super) struct Reader<'a> {
     connection: SqliteConnection,
     readers: &'a Readers,
     _place: SemaphorePermit<'a>,
+    _turn: Span,
 }
 
 /// A connection that sees the file as it was at one moment.
@@ -58,6 +60,7 @@ impl Readers {
 
     /// A connection, once there is one.
     pub(super) async fn acquire(&self) -> Result<Reader<'_>, Error> {
+        let turn = connection::turn("SELECT");
         let place = tokio::time::timeout(self.patience, self.places.acquire());
         let place = place.await.map_err(|_| Error::PoolTimedOut)?;
         let place = place.map_err(|_| Error::PoolClosed)?;
@@ -74,6 +77,7 @@ impl Readers {
             connection,
             readers: self,
             _place: place,
+            _turn: turn,
         })
     }
 
