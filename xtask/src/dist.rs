@@ -4,6 +4,7 @@
 //! Programs are built with the same paths in them wherever they are built, so that two builds of one
 //! commit with one compiler can be compared byte by byte.
 
+pub(crate) mod archives;
 pub(crate) mod bundles;
 pub(crate) mod images;
 mod licences;
@@ -29,16 +30,29 @@ const OPERATORS: &[&str] = &["secrets", ".env", "backup.db"];
 /// Files of the repository that are shipped as they are.
 const DOCUMENTS: &[&str] = &["LICENSE", "README.md", "CHANGELOG.md", "SECURITY.md"];
 
-/// `cargo xtask dist [--profile PROFILE] [--repository OWNER/NAME]`: with a repository on GitHub, also
-/// what the MCP registry is told of its release.
+/// `cargo xtask dist [--profile PROFILE] [--repository OWNER/NAME] [--images]`: with a repository on
+/// GitHub, also what the MCP registry is told of its release; with a container engine, also the images.
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
-    let (mut profile, mut repository) = ("release", None);
-    for pair in args.chunks(2) {
-        match pair {
-            [flag, name] if flag == "--profile" => profile = name,
-            [flag, name] if flag == "--repository" => repository = Some(name.as_str()),
-            _ => bail!("usage: cargo xtask dist [--profile PROFILE] [--repository OWNER/NAME]"),
-        }
+    let (mut profile, mut repository, mut with_images) = ("release", None, false);
+    let mut args = args;
+    while let [flag, rest @ ..] = args {
+        args = match (flag.as_str(), rest) {
+            ("--images", rest) => {
+                with_images = true;
+                rest
+            }
+            ("--profile", [name, rest @ ..]) => {
+                profile = name;
+                rest
+            }
+            ("--repository", [name, rest @ ..]) => {
+                repository = Some(name.as_str());
+                rest
+            }
+            _ => bail!(
+                "usage: cargo xtask dist [--profile PROFILE] [--repository OWNER/NAME] [--images]"
+            ),
+        };
     }
     let out = workspace.target()?.join("dist");
     is_not_operated(&out)?;
@@ -48,6 +62,12 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
     }
     lay_out(workspace, &built, &out)?;
     bundle(workspace, &out, repository)?;
+    if with_images {
+        for server in workspace.servers()? {
+            let docker = || Command::new("docker");
+            archives::save(&docker, &server, &out.join("images"), &out.join("archives"))?;
+        }
+    }
     let files = manifest::write(workspace, profile, &out)?;
     println!("dist: {files} files in {}", out.display());
     Ok(())

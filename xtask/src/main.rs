@@ -101,7 +101,7 @@ const CHORES: &[Chore] = &[
     },
     Chore {
         name: "dist",
-        options: "[--profile P] [--repository OWNER/NAME]",
+        options: "[--profile P] [--repository OWNER/NAME] [--images]",
         summary: "what is shipped, in target/dist: programs, model, bundles, images' contexts, sums, SBOM",
         run: dist::run,
     },

@@ -95,13 +95,14 @@ fn first_of(first: Result<()>, later: Result<()>) -> Result<()> {
 fn operate(stack: &mut Stack<'_>) -> Result<()> {
     stack.chapter("Build the images")?;
     containers::report_images(stack)?;
+    containers::are_carried_as_archives(stack)?;
     stack.chapter("Make the tokens")?;
     let started = Instant::now();
     stack.chapter("Start")?;
     containers::await_service(stack, started)?;
     confinement::are_confined(stack)?;
     confinement::are_limited(stack)?;
-    containers::report_memory(stack)?;
+    containers::report_memory(stack, "idle", containers::SERVERS.len())?;
     containers::become_healthy(stack, started)?;
     let said = stack.chapter("Status")?;
     containers::tiers_are(&said, &["landlock", "strict"])?;

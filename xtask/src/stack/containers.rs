@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use super::{Stack, alerts};
+use crate::dist::archives;
 use crate::process;
 
 /// Both servers: the container, the program in it.
@@ -70,6 +71,28 @@ pub(super) fn report_images(stack: &Stack<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Archives as `cargo xtask dist --images` makes them: an engine that has not the image gets it from there.
+pub(super) fn are_carried_as_archives(stack: &Stack<'_>) -> Result<()> {
+    let root = stack.place.deploy.parent();
+    let root = root.context("deploy/ lies in a folder")?;
+    for (_, image) in SERVERS {
+        let id = ["image", "inspect", "--format", "{{.Id}}", image];
+        let archive = archives::save(
+            &|| stack.engine.docker(),
+            image,
+            &root.join("images"),
+            &root.join("archives"),
+        )?;
+        let made = stack.engine.ask(&id)?;
+        stack.engine.ask(&["image", "rm", "--force", image])?;
+        ensure!(!stack.engine.succeeds(&id), "{image} is still there");
+        let archive = archive.to_str().context("a path is text")?;
+        stack.engine.ask(&["load", "--input", archive])?;
+        ensure!(stack.engine.ask(&id)? == made, "another {image} was loaded");
+    }
+    Ok(())
+}
+
 /// Waits until both servers say that they are ready.
 pub(super) fn await_service(stack: &Stack<'_>, started: Instant) -> Result<()> {
     for (container, program) in SERVERS {
@@ -108,9 +131,9 @@ pub(super) fn sorted(text: &str) -> Vec<&str> {
     lines
 }
 
-/// Prints what the containers take that do nothing: what the engine counts, and what the servers say is resident.
-pub(super) fn report_memory(stack: &Stack<'_>) -> Result<()> {
-    let format = "stack memory {{.Name}}: {{.MemUsage}}";
+/// Prints what the containers take: what the engine counts, and what so many servers say is resident.
+pub(super) fn report_memory(stack: &Stack<'_>, when: &str, servers: usize) -> Result<()> {
+    let format = &format!("stack memory {when} {{{{.Name}}}}: {{{{.MemUsage}}}}");
     print!(
         "{}",
         stack
@@ -121,10 +144,10 @@ pub(super) fn report_memory(stack: &Stack<'_>) -> Result<()> {
     until("the servers' memory in the metrics", PATIENCE, || {
         let expression = "process_resident_memory_bytes{job=~\".+-mcp\"} / 1e6";
         resident = alerts::query(stack, expression).unwrap_or_default();
-        Ok(resident.lines().count() == SERVERS.len())
+        Ok(resident.lines().count() == servers)
     })?;
     for line in resident.lines() {
-        println!("stack resident MB {line}");
+        println!("stack resident {when} MB {line}");
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::containers::{SERVERS, until};
+use super::containers::{SERVERS, report_memory, until};
 use super::load::{Era, Load, Record};
 use super::{Stack, alerts, claude, confinement, guide, place};
 use crate::process;
@@ -70,6 +70,7 @@ pub(super) fn are_replaced(stack: &mut Stack<'_>) -> Result<()> {
     stack.chapter("Go back without a pause")?;
     was_replaced(&load.take()?, ["green", "blue"])?;
     ensure!(images(stack)? == new, "the old image is not used");
+    report_memory(stack, "under load", SERVERS.len() * REPLICAS)?;
 
     stack.chapter("Scale in")?;
     await_answers(&mut load, "blue", 1)?;
