@@ -100,6 +100,15 @@ impl Http {
         let head = head.replacen("POST", "POST /mcp HTTP/1.1", 1) + &self.authorization();
         wire::open(self.address, &head, &body)
     }
+
+    /// Sends what opens a session of the legacy era, and leaves its answer to be read.
+    pub fn begin_session(&self) -> TcpStream {
+        let head = "POST /mcp HTTP/1.1\nContent-Type: application/json\n\
+                    Accept: application/json, text/event-stream\n";
+        let body = rpc::request(Era::Legacy, 0, "initialize", rpc::opening());
+        let head = head.to_owned() + &self.authorization();
+        wire::open(self.address, &head, body.to_string().as_bytes())
+    }
 }
 
 impl Peer for Http {

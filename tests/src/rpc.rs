@@ -141,6 +141,11 @@ fn with_meta(mut params: Value) -> Value {
 }
 
 /// What the client says of itself.
+/// What opens a conversation of the legacy era.
+pub(crate) fn opening() -> Value {
+    json!({ "protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client() })
+}
+
 pub(crate) fn client() -> Value {
     json!({ "name": "mcp-tests", "version": "1" })
 }

@@ -9,7 +9,7 @@ use rustix::event::PollFlags;
 use serde_json::{Value, json};
 
 use crate::process::is_ready;
-use crate::rpc::{self, LEGACY};
+use crate::rpc;
 use crate::{Answer, Era, PATIENCE, Peer, Process, Stage};
 
 /// Bytes that a pipe with room takes at once without blocking (`PIPE_BUF`, pipe(7)).
@@ -55,7 +55,9 @@ impl Stdio {
     /// Opens the conversation of the legacy era; returns what the server says of itself.
     #[track_caller]
     pub fn initialize(&mut self) -> Value {
-        let welcome = self.request("initialize", opening()).expect("initialize");
+        let welcome = self
+            .request("initialize", rpc::opening())
+            .expect("initialize");
         self.notify("notifications/initialized", &json!({}));
         welcome
     }
@@ -63,7 +65,7 @@ impl Stdio {
     /// Opens the conversation of the legacy era as a client that waits for no answer.
     #[track_caller]
     pub fn send_opening(&mut self) {
-        self.send("initialize", opening());
+        self.send("initialize", rpc::opening());
         self.notify("notifications/initialized", &json!({}));
     }
 
@@ -207,8 +209,4 @@ impl Peer for Stdio {
         let id = self.send(method, params);
         self.answer(id)
     }
-}
-
-fn opening() -> Value {
-    json!({ "protocolVersion": LEGACY, "capabilities": {}, "clientInfo": rpc::client() })
 }

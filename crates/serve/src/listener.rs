@@ -24,7 +24,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What was sent before the server was told to stop is read for so long. Without it the end would drop a request that
 /// is there and not read yet.
-const LAST_REQUEST: Duration = Duration::from_millis(50);
+pub(crate) const LAST_REQUEST: Duration = Duration::from_millis(50);
 
 /// Pause after the kernel refused to hand over a connection, e.g. for lack of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -88,7 +88,7 @@ pub(crate) async fn serve(
 }
 
 /// Those who have connected and wait to be accepted, as many as there are places for. Who connects later is refused
-/// at once instead of waiting for an end, and may ask another server.
+/// at once instead of waiting for an end, and may ask another server; the few who connect in between are cut off.
 fn queued(listener: TcpListener, places: usize) -> Vec<TcpStream> {
     let accepted = listener.into_std().map(|listener| {
         let waiting = listener.incoming().take(places).map_while(Result::ok);

@@ -13,6 +13,7 @@ use mcp_toolcall::Pipeline;
 use rmcp::service::serve_server_with_ct;
 use rmcp::transport::stdio_pipes;
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -33,6 +34,9 @@ const OUTPUT_PIPE_BYTES: usize = 1024 * 1024;
 /// Time that cancelled calls, and then the last writes, may take: with the default grace a busy
 /// server ends within half a second.
 const CANCEL_GRACE: Duration = Duration::from_millis(120);
+
+/// Time between the end of a call and its answer's way out, and between a request's arrival and its call.
+const LAST_ANSWER: Duration = Duration::from_millis(20);
 
 /// What a server says of itself.
 #[derive(Debug, Clone, Copy)]
@@ -196,12 +200,24 @@ async fn serve_http(
     let bounds = Bounds {
         max_connections: config.http.max_connections,
         write_timeout: config.http.write_timeout,
-        grace: config.transport.stop_grace + CANCEL_GRACE,
+        grace: listener::LAST_REQUEST
+            + LAST_ANSWER
+            + config.transport.stop_grace
+            + CANCEL_GRACE
+            + LAST_ANSWER,
     };
-    let serving = listener::serve(listener, app, bounds, stop.clone());
+    let closed = CancellationToken::new();
+    let serving = async {
+        listener::serve(listener, app, bounds, stop.clone()).await;
+        closed.cancel();
+    };
     let draining = async {
         stop.cancelled().await;
+        // What was sent before is read first, and its calls begin.
+        drop(timeout(listener::LAST_REQUEST + LAST_ANSWER, closed.cancelled()).await);
         drain(&handler, config.transport.stop_grace).await;
+        // Answers leave before the sessions end; streams that are listened to end with them only.
+        drop(timeout(LAST_ANSWER, closed.cancelled()).await);
         sessions_end.cancel();
     };
     tokio::join!(serving, draining);
@@ -246,7 +262,7 @@ async fn serve_stdio(handler: Handler, config: &ServeConfig, stop: &Cancellation
     }
     drain(&handler, config.transport.stop_grace).await;
     service.cancel();
-    if tokio::time::timeout(CANCEL_GRACE, finished).await.is_err() {
+    if timeout(CANCEL_GRACE, finished).await.is_err() {
         tracing::debug!("the last replies were not taken");
     }
 }
@@ -259,12 +275,9 @@ async fn gone() {
 
 /// Lets calls in progress end, then cancels them.
 async fn drain(handler: &Handler, grace: Duration) {
-    if tokio::time::timeout(grace, handler.idle()).await.is_err() {
+    if timeout(grace, handler.idle()).await.is_err() {
         handler.cancel_calls();
-        if tokio::time::timeout(CANCEL_GRACE, handler.idle())
-            .await
-            .is_err()
-        {
+        if timeout(CANCEL_GRACE, handler.idle()).await.is_err() {
             tracing::warn!("a call did not stop when it was told to");
         }
     }

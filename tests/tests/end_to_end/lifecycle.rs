@@ -1,5 +1,6 @@
 //! How a server ends, and what it leaves behind: nothing.
 
+use std::io::Read;
 use std::net::TcpListener;
 use std::time::Duration;
 
@@ -212,4 +213,29 @@ fn a_taken_operations_port_does_not_stop_stdio() {
         "{}",
         server.process.errors()
     );
+}
+
+#[test]
+fn what_was_sent_over_http_before_the_stop_is_answered() {
+    for _ in 0..3 {
+        let mut server = Setup::default().http();
+        // It finds the requests and the signal at once.
+        server.process.signal(Signal::STOP);
+        let call = json!({ "name": "get_env_var", "arguments": { "name": "PATH" } });
+        let calls = [0; 6].map(|_| server.begin("tools/call", call.clone()));
+        let openings = [0; 6].map(|_| server.begin_session());
+        server.process.signal(Signal::TERM);
+        server.process.signal(Signal::CONT);
+        for (mut stream, said) in calls
+            .into_iter()
+            .map(|call| (call, "\"structuredContent\""))
+            .chain(openings.map(|opening| (opening, "\"serverInfo\"")))
+        {
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:?}");
+            assert!(answer.contains(said), "{answer:?}");
+        }
+        assert_eq!(server.process.ended_within(BUSY), Ended::Exited(0));
+    }
 }
