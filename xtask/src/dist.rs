@@ -151,6 +151,11 @@ fn lay_out(workspace: &Workspace, built: &Path, out: &Path) -> Result<()> {
     images::model(workspace, &model, "")?;
     images::deploy(workspace, &out.join("deploy"))?;
     images::lay_out(workspace, built, &out.join("images"))?;
+    for server in workspace.servers()? {
+        let share = out.join("images").join(&server).join("share");
+        let texts = licences.join(format!("{server}.txt"));
+        images::copy(&texts, &share.join("LICENSES-OF-PARTS.txt"))?;
+    }
     for document in DOCUMENTS {
         images::copy(&workspace.root.join(document), &out.join(document))?;
     }
@@ -164,7 +169,8 @@ fn bundle(workspace: &Workspace, out: &Path, repository: Option<&str>) -> Result
         let program = out.join("bin").join(&server);
         let model = out.join("model").join(mcp_embedding::FILE_NAME);
         let model = images::has_model(&server).then_some(model.as_path());
-        let bundle = bundles::pack(&program, model, &bundles)?;
+        let licences = out.join("licences").join(format!("{server}.txt"));
+        let bundle = bundles::pack(&program, model, Some(&licences), &bundles)?;
         if let Some(repository) = repository {
             let told = bundles::registered(&program, &bundle, repository)?;
             let name = bundles.join(format!("{server}.server.json"));

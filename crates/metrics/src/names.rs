@@ -205,8 +205,8 @@ pub const METRICS: &[Metric] = &[
         name: SANDBOX_MISSING,
         kind: Kind::Gauge,
         labels: &[],
-        help: "1 while commands are refused because the host does not allow the tier of the sandbox \
-               that the configuration demands.",
+        help: "1 while commands are refused because no tier of the sandbox that the host allows holds \
+               what the policy demands.",
     },
     Metric {
         name: SANDBOX_TIER,

@@ -3,8 +3,10 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use metrics::{counter, gauge};
 
@@ -81,17 +83,43 @@ pub fn sandbox_in_force(sandbox: Sandbox) {
     *SANDBOX.lock().unwrap_or_else(PoisonError::into_inner) = Some(sandbox);
 }
 
+/// How long a disk is waited for; one that does not answer is not asked again until it has.
+const DISK_PATIENCE: Duration = Duration::from_millis(20);
+
 fn record_disks() {
-    let disks = DISKS.lock().unwrap_or_else(PoisonError::into_inner);
-    for (directory, path) in &*disks {
-        // It may not have been made yet.
-        let Ok(space) = rustix::fs::statvfs(path) else {
-            continue;
-        };
-        let bytes = |blocks: u64| lossy(blocks.saturating_mul(space.f_frsize));
-        gauge!(names::DISK_FREE, "directory" => *directory).set(bytes(space.f_bavail));
-        gauge!(names::DISK_SIZE, "directory" => *directory).set(bytes(space.f_blocks));
+    static ASKED: AtomicBool = AtomicBool::new(false);
+    let disks = DISKS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if disks.is_empty() {
+        return;
     }
+    let paths: Vec<PathBuf> = disks.iter().map(|(_, path)| path.clone()).collect();
+    let (sender, receiver) = mpsc::channel();
+    let measure = move || {
+        let measured: Vec<_> = paths.iter().map(space).collect();
+        ASKED.store(false, Ordering::Relaxed);
+        // Nobody listens any more when it took too long.
+        sender.send(measured).ok();
+    };
+    let mut measured = Vec::new();
+    if !ASKED.swap(true, Ordering::Relaxed) {
+        match thread::Builder::new().spawn(measure) {
+            Ok(_) => measured = receiver.recv_timeout(DISK_PATIENCE).unwrap_or_default(),
+            Err(_) => ASKED.store(false, Ordering::Relaxed),
+        }
+    }
+    for (index, (directory, _)) in disks.into_iter().enumerate() {
+        let known = measured.get(index).copied().flatten();
+        let (free, size) = known.unwrap_or((f64::NAN, f64::NAN));
+        gauge!(names::DISK_FREE, "directory" => directory).set(free);
+        gauge!(names::DISK_SIZE, "directory" => directory).set(size);
+    }
+}
+
+/// Free and all bytes of the file system that a directory is on.
+fn space(directory: &PathBuf) -> Option<(f64, f64)> {
+    let space = rustix::fs::statvfs(directory).ok()?;
+    let bytes = |blocks: u64| lossy(blocks.saturating_mul(space.f_frsize));
+    Some((bytes(space.f_bavail), bytes(space.f_blocks)))
 }
 
 fn record_sandbox() {
@@ -149,13 +177,15 @@ mod tests {
                 .render()
                 .contains("\nmcp_sandbox_tier{")
         );
-        disk_in_use("data", "/nowhere/at/all".into());
-        assert_eq!(shown(names::DISK_SIZE), 0);
-        disk_in_use("data", "/proc/self".into());
-        assert_eq!(shown(names::DISK_SIZE), 0);
         disk_in_use("data", "/".into());
         assert!(shown(names::DISK_SIZE) >= shown(names::DISK_FREE));
         assert!(shown(names::DISK_FREE) > 0);
+        disk_in_use("data", "/nowhere/at/all".into());
+        let text = Recorder::new("test").render();
+        assert!(
+            text.contains("mcp_disk_free_bytes{directory=\"data\"} NaN"),
+            "{text}"
+        );
 
         sandbox_in_force(Sandbox::Tier("landlock"));
         let text = Recorder::new("test").render();

@@ -165,7 +165,7 @@ pub struct Limits {
     pub file_size_bytes: u64,
     /// Private writable memory per process (`RLIMIT_DATA`). Default 8 GiB.
     pub memory_bytes: u64,
-    /// Memory of a whole command, its page cache, private files and swap included. In force only where
+    /// Memory of a whole command, its page cache, private files and, where the kernel accounts for it, swap included. In force only where
     /// the server's control group is delegated to it (cgroups(7); the layer `cgroup-v2` or `cgroup-v1`
     /// of a result, `doctor` says why not). Default 8 GiB: as much as one process may have, so that no
     /// command gets more by starting several.

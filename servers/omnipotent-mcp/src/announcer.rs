@@ -93,3 +93,18 @@ fn announce(before: Held, now: Held) {
         Held::Refused => tracing::info!(tier, "commands are no longer refused"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_metrics_know_every_tier() {
+        for tier in Tier::ALL {
+            sandbox_in_force(Sandbox::Tier(tier.as_str()));
+            let shown = mcp_metrics::Recorder::new("test").render();
+            let line = format!("mcp_sandbox_tier{{tier=\"{tier}\"}} 1\n");
+            assert!(shown.contains(&line), "{line}");
+        }
+    }
+}

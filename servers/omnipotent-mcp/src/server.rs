@@ -110,8 +110,10 @@ impl Server {
             MissingToken::Make => audit.directory(),
             MissingToken::Leave => None,
         };
-        if let Some(directory) = audit_file.as_deref().and_then(Path::parent) {
-            mcp_metrics::disk_in_use("audit", directory.to_owned());
+        if let Some(file) = audit_file.as_deref().filter(|_| config.audit.enabled) {
+            // A file's name alone lies in the working directory.
+            let directory = start.working_directory.join(file.parent().unwrap_or(file));
+            mcp_metrics::disk_in_use("audit", directory);
         }
         let own = own_files(&start, &access, [audit_file, audit_directory]);
         let mut secrets = secrets_in_environment(&start.environment);

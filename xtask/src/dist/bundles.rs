@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 // What zip compresses with.
 use flate2 as _;
 use serde_json::{Value, json};
@@ -18,8 +18,6 @@ use crate::process;
 const LICENSE: &[u8] = include_bytes!("../../../LICENSE");
 /// Where its files are, in the words of the manifest.
 const HERE: &str = "${__dirname}";
-/// Bytes of a description, at most, as the registry's schema has it.
-const DESCRIPTION: usize = 100;
 
 /// What a person who installs it is told, and asked.
 struct Offer {
@@ -59,8 +57,14 @@ const OFFERS: &[Offer] = &[
     },
 ];
 
-/// Makes the bundle of a program in `to`, with the model beside it where there is one. Returns its file.
-pub(crate) fn pack(program: &Path, model: Option<&Path>, to: &Path) -> Result<PathBuf> {
+/// Makes the bundle of a program in `to`, with the model beside it where there is one, and the texts of
+/// the licences of what is linked in. Returns its file.
+pub(crate) fn pack(
+    program: &Path,
+    model: Option<&Path>,
+    licences: Option<&Path>,
+    to: &Path,
+) -> Result<PathBuf> {
     let offer = offer(program)?;
     let version = version(program)?;
     fs::create_dir_all(to).with_context(|| format!("cannot create {}", to.display()))?;
@@ -70,15 +74,16 @@ pub(crate) fn pack(program: &Path, model: Option<&Path>, to: &Path) -> Result<Pa
     let mut add = |name: &str, mode: u32, content: &mut dyn io::Read| -> Result<()> {
         // The same bytes whenever it is made.
         let options = SimpleFileOptions::default();
-        let options = options
-            .last_modified_time(DateTime::DEFAULT)
-            .large_file(false);
+        let options = options.last_modified_time(DateTime::DEFAULT);
         zip.start_file(name, options.unix_permissions(mode))?;
         io::copy(content, &mut zip)?;
         Ok(())
     };
     add("manifest.json", 0o644, &mut manifest.as_bytes())?;
     add("LICENSE", 0o644, &mut &*LICENSE)?;
+    if let Some(licences) = licences {
+        add("LICENSES-OF-PARTS.txt", 0o644, &mut File::open(licences)?)?;
+    }
     let entry = entry_point(offer);
     add(&entry, 0o755, &mut File::open(program)?)?;
     if let Some(model) = model {
@@ -102,11 +107,6 @@ pub(super) fn registered(program: &Path, bundle: &Path, repository: &str) -> Res
     let (owner, _) = repository
         .split_once('/')
         .with_context(|| format!("a repository is OWNER/NAME, not {repository}"))?;
-    ensure!(
-        offer.description.len() <= DESCRIPTION,
-        "the description of {} is longer than {DESCRIPTION} bytes",
-        offer.server
-    );
     let home = format!("https://github.com/{repository}");
     let file = file_name(offer, &version);
     Ok(json!({
@@ -183,6 +183,8 @@ mod tests {
 
     use super::*;
 
+    /// Bytes of a description, at most, as the registry's schema has it.
+    const DESCRIPTION: usize = 100;
     const PROGRAM: &str = r#"#!/bin/sh
 case $1 in
 --version) echo "a2a-unified-mcp 1.2.3" ;;
@@ -191,16 +193,25 @@ esac
 "#;
 
     #[test]
-    fn a_bundle_is_the_same_each_time_and_the_registry_is_told_its_sum() {
+    fn a_bundle_has_no_time_and_the_registry_is_told_its_sum() {
         let home = std::env::temp_dir().join(format!("xtask-bundles-{}", std::process::id()));
         fs::create_dir_all(&home).unwrap();
         let program = home.join("a2a-unified-mcp");
         fs::write(&program, PROGRAM).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        let bundle = pack(&program, None, &home).unwrap();
+        let bundle = pack(&program, None, Some(&program), &home).unwrap();
         let first = fs::read(&bundle).unwrap();
-        assert_eq!(pack(&program, None, &home).unwrap(), bundle);
-        assert_eq!(fs::read(&bundle).unwrap(), first);
+        let mut packed = zip::ZipArchive::new(File::open(&bundle).unwrap()).unwrap();
+        for (name, mode) in [
+            ("manifest.json", 0o644),
+            ("LICENSE", 0o644),
+            ("LICENSES-OF-PARTS.txt", 0o644),
+            ("server/a2a-unified-mcp", 0o755),
+        ] {
+            let file = packed.by_name(name).unwrap();
+            assert_eq!(file.last_modified(), Some(DateTime::DEFAULT), "{name}");
+            assert_eq!(file.unix_mode().unwrap() & 0o777, mode, "{name}");
+        }
 
         let told = registered(&program, &bundle, "ann/memory-mcp").unwrap();
         assert_eq!(told["name"], "io.github.ann/a2a-unified-mcp");
@@ -213,7 +224,7 @@ esac
         let error = registered(&program, &bundle, "ann").unwrap_err();
         assert_eq!(error.to_string(), "a repository is OWNER/NAME, not ann");
         let other = home.join("other");
-        let error = pack(&other, None, &home).unwrap_err().to_string();
+        let error = pack(&other, None, None, &home).unwrap_err().to_string();
         assert!(error.starts_with("no bundle is made of"), "{error}");
         fs::remove_dir_all(&home).unwrap();
     }

@@ -15,7 +15,7 @@ const TOOL: &str = "@anthropic-ai/mcpb/dist/cli/cli.js";
 
 pub(super) fn installs(bench: &Bench<'_>) -> Result<()> {
     let place = bench.home.join("bundle");
-    let bundle = bundles::pack(&bench.binary, bench.subject.model.as_deref(), &place)?;
+    let bundle = bundles::pack(&bench.binary, bench.subject.model.as_deref(), None, &place)?;
     let unpacked = place.join("unpacked");
     let tool = |arguments: &[&Path]| {
         let mut command = bench.tools.node();

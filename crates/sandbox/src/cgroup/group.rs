@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, Mode, mkdirat, unlinkat};
 use rustix::io::Errno;
@@ -17,7 +19,11 @@ use crate::tier::Layer;
 /// Tasks of the helper's own in a leaf, at most: two processes, a thread, and one to spare.
 const HELPER_TASKS: u64 = 4;
 /// Looks at a group whose processes are killed one by one, at most.
-const ROUNDS: usize = 16;
+const ROUNDS: usize = 200;
+/// Processes that are killed in one, which takes a descriptor for each.
+const AT_ONCE: usize = 256;
+/// Between two: a process that was killed is listed until it is gone.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// A group, by where its directories are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +43,8 @@ impl Group {
     /// One for each hierarchy.
     pub(crate) fn directories(&self) -> Vec<&Path> {
         match self {
+            // Both controllers may be mounted as one.
+            Self::First { memory, pids } if memory == pids => vec![memory],
             Self::First { memory, pids } => vec![memory, pids],
             Self::Second(directory) => vec![directory],
         }
@@ -161,7 +169,11 @@ fn kill_each(group: &Path) -> io::Result<()> {
     // What is being started now is the last that is.
     write(&group.join("pids.max"), "0")?;
     for _ in 0..ROUNDS {
-        let held: HashMap<_, _> = members(group)?.into_iter().filter_map(hold).collect();
+        let listed = members(group)?;
+        if listed.is_empty() {
+            return Ok(());
+        }
+        let held: HashMap<_, _> = listed.into_iter().take(AT_ONCE).filter_map(hold).collect();
         // A number that is there still is that of the process which is held: it cannot have been given
         // to another in between.
         let remaining = members(group)?;
@@ -171,9 +183,7 @@ fn kill_each(group: &Path) -> io::Result<()> {
                 Err(errno) => return Err(errno.into()),
             }
         }
-        if remaining.iter().all(|number| held.contains_key(number)) {
-            return Ok(());
-        }
+        thread::sleep(PAUSE);
     }
     Err(io::ErrorKind::TimedOut.into())
 }

@@ -187,10 +187,13 @@ impl Helper {
                 HelperExit::Killed
             }
         };
-        if let Some(group) = &self.group {
-            group.kill();
-        }
-        let sweep = tokio::task::spawn_blocking(|| reap::end_orphans(ORPHAN_PATIENCE));
+        let group = self.group.as_ref().map(Group::place);
+        let sweep = tokio::task::spawn_blocking(move || {
+            // All that is in its group dies, also what no longer descends from the helper. An old kernel
+            // cannot do that; the orphans are hunted one by one then.
+            group.map(|group| group.kill());
+            reap::end_orphans(ORPHAN_PATIENCE)
+        });
         if !matches!(sweep.await, Ok(Remains::Nothing)) {
             tracing::error!("processes of a command could not be killed");
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::held::Helper;
 use crate::boundary::Boundary;
-use crate::cgroup::{Groups, Leaf, NoCgroups};
+use crate::cgroup::{self, Groups, Leaf, NoCgroups};
 use crate::config::Limits;
 use crate::tier::Tier;
 
@@ -118,9 +118,8 @@ impl Group {
         self.limits == *limits
     }
 
-    /// Kills whatever is in it, also what no longer descends from the helper.
-    pub(super) fn kill(&self) {
-        // An old kernel cannot; the orphans are hunted one by one then.
-        self.leaf.group().kill().ok();
+    /// Where it is, for whoever kills what is in it.
+    pub(super) fn place(&self) -> cgroup::Group {
+        self.leaf.group().clone()
     }
 }

@@ -40,13 +40,6 @@ pub(super) enum Next {
     Unknown,
 }
 
-/// How far a command is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Moment {
-    Running,
-    Over,
-}
-
 /// Why supervision came to its end.
 #[derive(Debug)]
 enum Cause {
@@ -119,17 +112,12 @@ impl Supervision {
             helper.bury().await;
         }
         drop(helper);
-        self.refill(Moment::Over);
+        self.refill();
     }
 
-    /// Starts the helper of the next command when it is the time for that.
-    fn refill(&self, moment: Moment) {
-        // Moving a process to its group holds up all others that start one.
-        let best = match self.reserve.groups() {
-            Ok(_) => Moment::Over,
-            Err(_) => Moment::Running,
-        };
-        if self.next == Next::Expected && moment == best {
+    /// Starts the helper of the next command, if one is to be expected and none waits.
+    fn refill(&self) {
+        if self.next == Next::Expected {
             self.reserve.refill(self.tier, &self.spec.boundary);
         }
     }
@@ -152,7 +140,10 @@ impl Supervision {
             }
         }
         helper.tell(message).await;
-        self.refill(Moment::Running);
+        // Moving it to a group would hold up every process that starts another: that is left for later.
+        if self.reserve.groups().is_err() {
+            self.refill();
+        }
         helper.listen().await;
         Cause::Ended
     }

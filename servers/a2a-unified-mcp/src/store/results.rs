@@ -4,6 +4,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
 use super::moments::{Epoch, Moment};
+use super::row::rows_of;
 use super::search::{Ask, Found};
 use super::writer::{Applying, Job, Waiting};
 use super::{Store, StoreError};
@@ -130,7 +131,6 @@ fn look_query(key: Option<&str>, expressions: &[String]) -> QueryBuilder<Sqlite>
 
 fn looked(row: &SqliteRow) -> Result<LookedUp, StoreError> {
     let counts: &str = row.try_get("counts")?;
-    let counts = serde_json::from_str(counts).map_err(|error| sqlx::Error::Decode(error.into()))?;
     Ok(LookedUp {
         moment: Moment {
             entries: row.try_get("entries")?,
@@ -141,7 +141,7 @@ fn looked(row: &SqliteRow) -> Result<LookedUp, StoreError> {
             .try_get::<Option<i64>, _>("until")?
             .map(Timestamp::from_millis),
         kept: row.try_get("kept")?,
-        counts,
+        counts: rows_of(counts)?,
     })
 }
 
