@@ -10,7 +10,7 @@
 set -eu
 
 usage() {
-    echo "usage: ./blue-green.sh omnipotent-mcp|a2a-unified-mcp" >&2
+    echo "usage: ./blue-green.sh omnipotent-mcp|a2a-unified-mcp, with READY and DRAIN in whole seconds" >&2
     exit 64
 }
 
@@ -25,6 +25,13 @@ esac
 # Seconds that new replicas have to become ready, and old sessions to end.
 ready=${READY:-60}
 drain=${DRAIN:-300}
+for seconds in "$ready" "$drain"; do
+    case $seconds in
+    *[!0-9]* | 0?*) usage ;;
+    esac
+done
+# Seconds for which new replicas may look unwell to the proxy: it, or the engine, may have failed to answer.
+doubt=3
 # Seconds that calls in progress have when nothing else is sent to their replica.
 grace=10
 # Milliseconds: how long the proxy keeps a session that is not used, and how long it may be idle and not be waited for.
@@ -66,7 +73,7 @@ put() {
         shift 2
         colour_put=$1 state_put=$2
     done
-    answer=$(proxy "${commands#;}")
+    answer=$(proxy "${commands#;}") || fail "the proxy does not answer"
     # It answers nothing when all is well.
     [ -z "$answer" ] || fail "the proxy says: $answer"
 }
@@ -79,21 +86,25 @@ containers() {
 
 count() { containers "$1" | wc -l; }
 
-# How many replicas of a colour the proxy finds ready.
+# How many replicas of a colour the proxy sends calls to, or would if the colour were in force; with a second
+# argument, only those of which the last check went well and no other is in flight.
 found() {
-    proxy "show servers state $service" | awk -v colour="$1" \
-        '$4 ~ "^" colour "[0-9]+$" && $5 != "-" && $6 == 2 && $12 == 3 { n++ } END { print n + 0 }'
+    states=$(proxy "show servers state $service") || return 1
+    echo "$states" | awk -v colour="$1" -v checked="${2:-}" \
+        '$4 ~ "^" colour "[0-9]+$" && $5 != "-" && $6 == 2 && (!checked || $12 == 3) { n++ } END { print n + 0 }'
 }
 
 # How many requests the replicas of a colour have in progress.
 in_progress() {
-    proxy "show stat" | awk -F , -v service="$service" -v colour="$1" \
+    statistics=$(proxy "show stat") || return 1
+    echo "$statistics" | awk -F , -v service="$service" -v colour="$1" \
         '$1 == service && $2 ~ "^" colour "[0-9]+$" { n += $5 } END { print n + 0 }'
 }
 
 # How many sessions of a colour were used lately.
 sessions() {
-    proxy "show table $service" | awk -v colour="$1" -v least="$((kept - idle))" '
+    table=$(proxy "show table $service") || return 1
+    echo "$table" | awk -v colour="$1" -v least="$((kept - idle))" '
         $NF ~ "^server_key=" colour "[0-9]+$" {
             for (i = 1; i < NF; i++)
                 if (split($i, field, "=") == 2 && field[1] == "exp" && field[2] + 0 > least) n++
@@ -122,29 +133,37 @@ await_new() {
             sleep 0.2
         done
     done
-    until [ "$(found "$new")" -eq "$replicas" ]; do
+    until [ "$(found "$new" checked || echo 0)" -eq "$replicas" ]; do
         [ "$(date +%s)" -lt "$deadline" ] || fail "the proxy does not find all new replicas"
         sleep 0.2
     done
 }
 
-# Waits until the sessions of the old colour have ended, while the new one stays well.
+# Waits until the sessions of the old colour have ended, while the new one stays well. It does not end in doubt.
 drain_old() {
-    deadline=$(($(date +%s) + drain))
-    while [ "$(date +%s)" -lt "$deadline" ]; do
-        [ "$(found "$new")" -ge "$replicas" ] || fail "a new replica is not ready any more"
-        left=$(($(sessions "$old") + $(in_progress "$old")))
-        [ "$left" -gt 0 ] || return 0
+    now=$(date +%s)
+    # A second more, because the one that has begun may be nearly over.
+    deadline=$((now + drain + 1)) well=$now
+    while :; do
+        now=$(date +%s)
+        if [ "$(found "$new" || echo 0)" -ge "$replicas" ] &&
+            used=$(sessions "$old") && calls=$(in_progress "$old"); then
+            well=$now
+            [ "$((used + calls))" -gt 0 ] || return 0
+            [ "$now" -lt "$deadline" ] || break
+        elif [ "$((now - well))" -gt "$doubt" ]; then
+            fail "a new replica, or the proxy, does not answer any more"
+        fi
         sleep 0.5
     done
-    say "$left sessions or calls of $old were left after $drain s"
+    say "$used sessions and $calls calls of $old were left after $drain s"
 }
 
 # Removes the replicas of a colour that gets no calls any more, once those in progress have ended. Its places stay
 # closed: for a while the proxy believes that the containers are there.
 remove() {
     deadline=$(($(date +%s) + grace))
-    while [ "$(date +%s)" -lt "$deadline" ] && [ "$(in_progress "$1")" -gt 0 ]; do
+    while [ "$(date +%s)" -lt "$deadline" ] && [ "$(in_progress "$1")" != 0 ]; do
         sleep 0.2
     done
     for container in $(containers "$1"); do
@@ -153,12 +172,12 @@ remove() {
     done
 }
 
-# Keeps the colour in force where compose reads it.
+# Keeps the colour in force where compose reads it: all of the file is there at any time, with its owner and mode.
 keep() {
-    if [ -f .env ]; then
-        sed -i "/^$variable=/d" .env
-    fi
-    echo "$variable=$1" >>.env
+    touch .env &&
+        cp -p .env .env.new &&
+        awk -v other="^$variable=" -v line="$variable=$1" '$0 !~ other { print } END { print line }' .env >.env.new &&
+        mv .env.new .env
 }
 
 # Runs when the script ends before the old colour is removed.
@@ -170,10 +189,13 @@ take_back() {
     for container in $(containers "$new"); do
         docker logs --tail 5 "$container" >&2
     done
-    # Also when the proxy is what failed.
-    (put "$old" ready "$new" maint)
-    keep "$old"
-    (remove "$new")
+    # What is in force is kept first: the next run removes what is not.
+    if keep "$old" && (put "$old" ready "$new" maint); then
+        (remove "$new")
+    else
+        say "calls may still go to $new: both colours are left. The next run removes $new" >&2
+    fi
+    say "if an image was built for this, its name is still that of the new one: docker tag $service:before $service" >&2
     exit 1
 }
 

@@ -87,6 +87,17 @@ pub(crate) fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
     Grouped::spawn(command.stdin(Stdio::null()))?.wait_for(&line, limit)
 }
 
+/// Starts `command` without input; what it prints is appended to `log`.
+pub(crate) fn start_logged(command: &mut Command, log: &Path) -> Result<Grouped> {
+    let file = append_to(log)?;
+    Grouped::spawn(
+        command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file),
+    )
+}
+
 fn append_to(log: &Path) -> Result<File> {
     let file = File::options().create(true).append(true).open(log);
     file.with_context(|| format!("cannot open {}", log.display()))

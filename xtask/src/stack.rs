@@ -11,9 +11,9 @@ mod engine;
 mod guide;
 mod images;
 mod load;
-
 mod place;
 mod scaled;
+mod setbacks;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;

@@ -142,7 +142,9 @@ pub(super) fn report_memory(stack: &Stack<'_>, when: &str, servers: usize) -> Re
     );
     let mut resident = String::new();
     until("the servers' memory in the metrics", PATIENCE, || {
-        let expression = "process_resident_memory_bytes{job=~\".+-mcp\"} / 1e6";
+        // Not what the Prometheus before this one saw.
+        let expression = "process_resident_memory_bytes{job=~\".+-mcp\"} / 1e6 \
+            and timestamp(process_resident_memory_bytes) > time() - 5";
         resident = alerts::query(stack, expression).unwrap_or_default();
         Ok(resident.lines().count() == servers)
     })?;

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::engine::Engine;
 use super::place::Place;
-use crate::process;
+use crate::process::{self, Grouped};
 
 /// For one command; building an image takes seconds.
 const LIMIT: Duration = Duration::from_mins(3);
@@ -83,12 +83,33 @@ impl Guide {
         Ok(())
     }
 
+    /// Starts the last command of a chapter with as many seconds for sessions to end.
+    pub(super) fn start(&self, title: &str, drain: Duration) -> Result<Grouped> {
+        let chapter = self.chapters.iter().find(|chapter| chapter.title == title);
+        let command = chapter.and_then(|chapter| chapter.commands.last());
+        let command = command.with_context(|| format!("the guide has nothing in `{title}`"))?;
+        // Its end is the command's end, also when it is told to.
+        let mut shell = self.shell(&format!("exec {command}"));
+        shell.env("DRAIN", drain.as_secs().to_string());
+        process::start_logged(&mut shell, &self.log)
+    }
+
+    /// What all commands have printed.
+    pub(super) fn printed(&self) -> Result<String> {
+        let log = &self.log;
+        fs::read_to_string(log).with_context(|| format!("cannot read {}", log.display()))
+    }
+
     fn run(&self, line: &str) -> Result<String> {
+        process::output_logged(&mut self.shell(line), LIMIT, &self.log)
+    }
+
+    fn shell(&self, line: &str) -> Command {
         let line = line.replace("docker compose", self.compose);
         let mut shell = Command::new("sh");
         shell.args(["-euc", &line]).current_dir(&self.directory);
         shell.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        process::output_logged(&mut shell, LIMIT, &self.log)
+        shell
     }
 }
 

@@ -90,10 +90,10 @@ impl Load {
             .collect())
     }
 
-    /// Ends the clients.
+    /// Ends all clients; the first failed call is the error.
     pub(super) fn stop(mut self) -> Result<()> {
         self.stopped.store(true, Ordering::Relaxed);
-        self.clients.drain(..).try_for_each(joined)
+        self.clients.drain(..).map(joined).fold(Ok(()), Result::and)
     }
 }
 

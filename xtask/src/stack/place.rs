@@ -1,7 +1,8 @@
 //! A copy of `deploy/` beside the images' contexts, laid out as `cargo xtask dist` does, with windows that are
 //! short enough for a test, ports that are free, and room for more calls than one person makes.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -36,6 +37,9 @@ const SHORTER: &[(&str, &str, &str)] = &[
 /// The load asks for more than the 100 calls a minute that a caller has by default.
 const BUSY: &str = "[rate]\nrequests = 100_000\n";
 
+/// Of `.env`.
+const PRIVATE: u32 = 0o600;
+
 /// Where the stack is operated.
 pub(super) struct Place {
     /// The copy of `deploy/`.
@@ -44,6 +48,8 @@ pub(super) struct Place {
     pub(super) servers: [Addresses; 2],
     /// What all commands print.
     pub(super) log: PathBuf,
+    /// What is set in `.env`.
+    settings: String,
 }
 
 impl Place {
@@ -77,17 +83,21 @@ impl Place {
         let [omnipotent, memory] = servers;
         let settings = format!(
             "OMNIPOTENT_PORT={}\nA2A_PORT={}\nPROMETHEUS_PORT={}\nALERTMANAGER_PORT={}\n\
-             PROMETHEUS_IMAGE={WATCHERS}\nALERTMANAGER_IMAGE={WATCHERS}\nPROXY_IMAGE={PROXY}\n",
+             PROMETHEUS_IMAGE={WATCHERS}\nALERTMANAGER_IMAGE={WATCHERS}\nPROXY_IMAGE={PROXY}",
             omnipotent.http.port(),
             memory.http.port(),
             omnipotent.ops.port(),
             memory.ops.port(),
         );
-        fs::write(deploy.join("compose/.env"), settings)?;
+        // As some editors leave it, without a newline at the end, and with what others need not read.
+        let path = deploy.join("compose/.env");
+        fs::write(&path, &settings)?;
+        fs::set_permissions(&path, Permissions::from_mode(PRIVATE))?;
         Ok(Self {
             deploy,
             servers,
             log,
+            settings,
         })
     }
 }
@@ -103,6 +113,17 @@ impl Place {
     /// Makes it one whose program refuses its configuration.
     pub(super) fn spoil_image(&self) -> Result<()> {
         configure(&self.context(), "[no_such_section]\n")
+    }
+
+    /// Fails when `.env` is not what it was, with the colour of `omnipotent-mcp` that is in force.
+    pub(super) fn colour_is_kept(&self, colour: &str) -> Result<()> {
+        let path = self.deploy.join("compose/.env");
+        let text = fs::read_to_string(&path)?;
+        let expected = format!("{}\nOMNIPOTENT_COLOUR={colour}\n", self.settings);
+        ensure!(text == expected, "`.env` has become `{text}`");
+        let mode = fs::metadata(&path)?.permissions().mode() & 0o777;
+        ensure!(mode == PRIVATE, "the mode of `.env` has become {mode:o}");
+        Ok(())
     }
 
     fn context(&self) -> PathBuf {
