@@ -76,13 +76,13 @@ impl Collector {
     }
 }
 
-/// Attributes as text.
+/// Attributes as text; that of an integer shows its type, as `int 7`.
 pub fn texts(attributes: &[KeyValue]) -> BTreeMap<String, String> {
     let text = |held: &KeyValue| {
         let value = held.value.as_ref().and_then(|value| value.value.as_ref());
         let text = match value {
             Some(any_value::Value::StringValue(text)) => text.clone(),
-            Some(any_value::Value::IntValue(number)) => number.to_string(),
+            Some(any_value::Value::IntValue(number)) => format!("int {number}"),
             other => panic!("no attribute of ours is {other:?}"),
         };
         (held.key.clone(), text)

@@ -21,7 +21,8 @@ pub(crate) fn span(request: &Request) -> Span {
         http.request.method = request.method.as_str(),
         url.scheme = url.scheme(),
         server.address = url.host_str(),
-        server.port = url.port_or_known_default(),
+        // Spans have signed numbers only: an unsigned one would become text.
+        server.port = url.port_or_known_default().map(i64::from),
         http.response.status_code = Empty,
         "error.type" = Empty,
     )
@@ -31,7 +32,7 @@ pub(crate) fn span(request: &Request) -> Span {
 pub(crate) fn answered(span: &Span, status: Result<u16, &EgressError>) {
     match status {
         Ok(status) => {
-            span.record("http.response.status_code", status);
+            span.record("http.response.status_code", i64::from(status));
             if status < 400 {
                 return;
             }

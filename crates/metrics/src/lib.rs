@@ -34,5 +34,6 @@ pub use summary::{CallStats, blocks, calls};
 
 /// Target of the `tracing` spans that traces are made of. They are of the level `TRACE`: where no traces
 /// are wanted, each costs one comparison. Their fields become attributes, so they hold names of ours and
-/// numbers, never text of a caller.
+/// numbers, never text of a caller, but for the host of an outgoing request, which is sent only where
+/// `tracing.hosts` asks for it.
 pub const SPANS: &str = "mcp_spans";

@@ -231,8 +231,8 @@ pub const METRICS: &[Metric] = &[
         name: TRACE_SPANS,
         kind: Kind::Counter,
         labels: &["outcome"],
-        help: "Spans recorded for traces: delivered to the collector, dropped because too many waited, \
-               or failed to be delivered.",
+        help: "Spans recorded for traces: delivered in requests that the collector accepted, dropped because \
+               too many waited, or failed to be delivered.",
     },
     Metric {
         name: PROCESS_CPU,

@@ -5,6 +5,7 @@ mod config;
 mod reading;
 mod replies;
 
+use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use mcp_ratelimit::{Limiter, RateConfig};
 use mcp_security::redaction::Redactor;
 use serde_json::{Map, Value};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tracing::field::Empty;
+use tracing::field::display;
 use tracing::{Instrument, Span};
 
 use self::replies::Replies;
@@ -297,15 +298,21 @@ struct Admitted<'a> {
     _slot: SemaphorePermit<'a>,
 }
 
-/// What log lines of a call are written under.
+/// What log lines of a call are written under, those of the level `error` too.
 fn span(name: &'static str, call: &Call) -> Span {
     let caller = &call.caller;
-    let span = tracing::info_span!("call", tool = name, %caller, trace_id = Empty, span_id = Empty);
-    if let Some(ids) = call.trace {
-        span.record("trace_id", format_args!("{:032x}", ids.trace));
-        span.record("span_id", format_args!("{:016x}", ids.span));
+    let trace_id = call.trace.map(|ids| display(Hex::<32>(ids.trace)));
+    let span_id = call.trace.map(|ids| display(Hex::<16>(ids.span.into())));
+    tracing::error_span!("call", tool = name, %caller, trace_id, span_id)
+}
+
+/// A number in that many digits.
+struct Hex<const DIGITS: usize>(u128);
+
+impl<const DIGITS: usize> fmt::Display for Hex<DIGITS> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:0DIGITS$x}", self.0)
     }
-    span
 }
 
 fn cancelled() -> ToolError {
@@ -331,7 +338,7 @@ fn timed_out(deadline: Duration) -> ToolError {
 
 /// The one place where a failed call is logged.
 fn log(error: &ToolError) {
-    let cause = error.cause().map(tracing::field::display);
+    let cause = error.cause().map(display);
     if error.code() == Code::Internal {
         tracing::error!(code = error.code().as_str(), cause, "call failed");
     } else {

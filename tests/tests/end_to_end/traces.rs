@@ -14,6 +14,8 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 /// With the grace of 200 ms, a server whose collector is dead ends within this.
 const ENDS: Duration = Duration::from_millis(800);
+/// What the last spans may take at most, however long the grace is.
+const FLUSH: Duration = Duration::from_secs(1);
 
 /// A span by the names of what it is and of what it is part of.
 struct Seen {
@@ -67,11 +69,15 @@ fn seen(collector: &Collector, last: &str) -> BTreeMap<String, Seen> {
 /// Nothing that a caller wrote is anywhere in what was sent.
 #[track_caller]
 fn assert_unmarked(collector: &Collector) {
+    assert_unsent(collector, MARK);
+}
+
+#[track_caller]
+fn assert_unsent(collector: &Collector, text: &str) {
     let bytes = collector.bytes();
-    let found = bytes
-        .windows(MARK.len())
-        .any(|part| part == MARK.as_bytes());
-    assert!(!found, "{:?}", collector.spans());
+    let mut parts = bytes.windows(text.len());
+    let found = parts.any(|part| part == text.as_bytes());
+    assert!(!found, "{text}: {:?}", collector.spans());
 }
 
 fn attributes(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -156,13 +162,13 @@ fn an_outgoing_request_is_told_without_its_url_and_with_its_host_only_on_demand(
         let mut expect = attributes(&[
             ("error.type", "404"),
             ("http.request.method", "GET"),
-            ("http.response.status_code", "404"),
+            ("http.response.status_code", "int 404"),
             ("url.scheme", "http"),
         ]);
         if hosts {
             let (host, port) = site.host_and_port();
             expect.insert("server.address".to_owned(), host);
-            expect.insert("server.port".to_owned(), port);
+            expect.insert("server.port".to_owned(), format!("int {port}"));
         }
         assert_eq!(request.attributes, expect);
         assert_unmarked(&collector);
@@ -227,6 +233,83 @@ fn a_refusal_and_an_unknown_tool_are_errors_by_our_names() {
     assert_eq!(told["rpc.response.status_code"], "-32602");
     assert_eq!(told.get("gen_ai.tool.name"), None);
     assert_unmarked(&collector);
+}
+
+#[test]
+fn what_is_read_and_completed_is_told_without_what_was_asked() {
+    let collector = Collector::open();
+    let mut server = Setup::memory()
+        .traced_to(&collector.url())
+        .stdio(Era::Modern);
+    let entry = json!({ "key": MARK, "value": MARK, "category": MARK });
+    server.succeed("remember", entry);
+    let listed = server.request("resources/list", json!({})).expect("a list");
+    let uri = &listed["resources"][0]["uri"];
+    assert!(uri.to_string().contains(MARK), "{listed}");
+    let prompt = |name: &str| json!({ "name": name, "arguments": { "topic": MARK } });
+    let complete =
+        |of: Value| json!({ "ref": of, "argument": { "name": "category", "value": MARK } });
+    let of_prompt = json!({ "type": "ref/prompt", "name": "summarise_category" });
+    let of_template = json!({ "type": "ref/resource", "uri": MARK });
+    for (span, method, params, is_answered) in [
+        (
+            "resources/read",
+            "resources/read",
+            json!({ "uri": uri }),
+            true,
+        ),
+        (
+            "resources/read",
+            "resources/read",
+            json!({ "uri": format!("{MARK}://x") }),
+            false,
+        ),
+        (
+            "prompts/get recall_topic",
+            "prompts/get",
+            prompt("recall_topic"),
+            true,
+        ),
+        ("prompts/get", "prompts/get", prompt(MARK), false),
+        (
+            "completion/complete",
+            "completion/complete",
+            complete(of_prompt),
+            true,
+        ),
+        (
+            "completion/complete",
+            "completion/complete",
+            complete(of_template),
+            false,
+        ),
+    ] {
+        let answer = server.request(method, params);
+        assert_eq!(answer.is_ok(), is_answered, "{answer:?}");
+        seen(&collector, span);
+    }
+    server.close_input();
+    assert_eq!(server.process.ended_within(PATIENCE), Ended::Exited(0));
+    assert_unmarked(&collector);
+}
+
+#[test]
+fn ids_that_a_caller_chose_are_not_told() {
+    const SESSION: &str = "3f2a9c1e-77b0-4d5e-8a66-0c1d2e3f4a5b";
+    let collector = Collector::open();
+    let mut server = Setup::default().traced_to(&collector.url()).http();
+    let asked = call("health_check", &json!({}), &json!({}));
+    let (head, body) = server.post("tools/call", asked);
+    let mut message: Value = serde_json::from_slice(&body).unwrap();
+    message["id"] = MARK.into();
+    let head = head + &server.authorization() + &format!("mcp-session-id: {SESSION}\n");
+    let answer = server.exchange(&head, message.to_string().as_bytes());
+    assert!(answer.text().contains(MARK), "{}", answer.text());
+    let spans = seen(&collector, "tools/call health_check");
+    let told = &spans["tools/call health_check"].attributes;
+    assert_eq!(told.get("jsonrpc.request.id"), None);
+    assert_unmarked(&collector);
+    assert_unsent(&collector, SESSION);
 }
 
 /// A call over HTTP with this `traceparent` field; `meta` goes into its message.
@@ -325,6 +408,20 @@ fn a_collector_that_never_answers_holds_nothing_up() {
     assert_eq!(server.process.ended_within(ENDS), Ended::Exited(0));
     let said = server.process.last_errors();
     assert!(said.contains("did not take the last spans"), "{said}");
+}
+
+#[test]
+fn a_long_grace_for_calls_is_none_for_a_collector_that_never_answers() {
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("http://{}/v1/traces", silent.local_addr().unwrap());
+    let mut server = Setup::default()
+        .traced_to(&url)
+        .variable("OMNIPOTENT_TRANSPORT__STOP_GRACE", "1h")
+        .variable("OMNIPOTENT_TRACING__TIMEOUT", "1h")
+        .stdio(Era::Modern);
+    server.assert_alive();
+    server.close_input();
+    assert_eq!(server.process.ended_within(FLUSH + ENDS), Ended::Exited(0));
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub(crate) fn start(_: crate::Identity, _: &ServeConfig) -> (Option<Identity>, T
     (None, Traces(()))
 }
 
-pub(super) fn adopt(_: &Span, _: &Remote) {}
+pub(super) fn adopt(_: &Span, _: Remote, _: Option<&str>) {}
 
 pub(super) fn ids(_: &Span) -> Option<TraceIds> {
     None

@@ -18,7 +18,8 @@ pub struct TracingConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<CollectorUrl>,
     /// Share of the calls that are traced, 0 to 1. Where a caller sends a trace context, its `sampled`
-    /// flag decides instead. Default 1.
+    /// flag decides instead: callers that sample are not bounded by it, only by
+    /// `tracing.max_queue`. Default 1.
     pub sample_ratio: SampleRatio,
     /// Whether the spans of outgoing requests name the host, which a call asked for. Default false.
     pub hosts: bool,
@@ -88,6 +89,16 @@ impl CollectorUrl {
         let has_user = url.authority().is_some_and(|at| at.as_str().contains('@'));
         if has_user || url.query().is_some() {
             return Err(CollectorUrlError::Credentials);
+        }
+        // What is no port is otherwise passed over, and spans would go to port 80.
+        let is_whole = url.authority().is_some_and(|at| {
+            let host = at.host();
+            let port = at.port_u16().map(|port| format!(":{port}"));
+            !host.is_empty()
+                && at.as_str().strip_prefix(host) == Some(port.as_deref().unwrap_or(""))
+        });
+        if !is_whole {
+            return Err(CollectorUrlError::Malformed);
         }
         Ok(Self(url))
     }
@@ -160,6 +171,12 @@ mod tests {
         check("127.0.0.1:4318", "must look like");
         check("/v1/traces", "must look like");
         check("http://", "must look like");
+        check("http://collector/v1/traces", "http://collector/v1/traces");
+        check("http://host:99999/v1/traces", "must look like");
+        check("http://host:otlp/v1/traces", "must look like");
+        check("http://host:/v1/traces", "must look like");
+        check("http://:4318/v1/traces", "must look like");
+        check("http://[::1]:x/v1/traces", "must look like");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use rmcp::service::RequestContext;
 const MAX_STATE: usize = 512;
 
 /// A span of somebody else's, which called us.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Remote {
     /// Which trace; not 0.
     pub(crate) trace: u128,
@@ -18,15 +18,13 @@ pub(crate) struct Remote {
     pub(crate) span: u64,
     /// Whether it is recorded there.
     pub(crate) sampled: bool,
-    /// What other systems keep with it.
-    pub(crate) state: Option<String>,
 }
 
 impl Remote {
     /// What a request says in `_meta`, or in its HTTP header fields where it says nothing there.
     pub(crate) fn of(context: &RequestContext<RoleServer>) -> Option<Self> {
         if let Some(parent) = context.meta.get_traceparent() {
-            return Self::parse(parent, context.meta.get_tracestate());
+            return Self::parse(parent);
         }
         Self::of_fields(&context.extensions.get::<Parts>()?.headers)
     }
@@ -36,14 +34,10 @@ impl Remote {
         let (Some(parent), None) = (parents.next(), parents.next()) else {
             return None;
         };
-        // Several fields count as one list (section 3.3.1).
-        let states = fields.get_all("tracestate").iter();
-        let states: Option<Vec<&str>> = states.map(|state| state.to_str().ok()).collect();
-        let state = states.map(|states| states.join(","));
-        Self::parse(parent.to_str().ok()?, state.as_deref())
+        Self::parse(parent.to_str().ok()?)
     }
 
-    fn parse(parent: &str, state: Option<&str>) -> Option<Self> {
+    fn parse(parent: &str) -> Option<Self> {
         let mut parts = parent.split('-');
         let version = hex(parts.next()?, 2)?;
         let trace = hex(parts.next()?, 32)?;
@@ -53,17 +47,33 @@ impl Remote {
         if version == 0xff || (version == 0 && parts.next().is_some()) {
             return None;
         }
-        let state = state.filter(|state| {
-            let printable = |byte: u8| byte == b'\t' || (b' '..=b'~').contains(&byte);
-            !state.is_empty() && state.len() <= MAX_STATE && state.bytes().all(printable)
-        });
         Some(Self {
             trace: (trace != 0).then_some(trace)?,
             span: u64::try_from(span).ok().filter(|span| *span != 0)?,
             sampled: flags & 1 == 1,
-            state: state.map(str::to_owned),
         })
     }
+}
+
+/// What other systems keep with the trace; asked for only where it is sent on.
+pub(crate) fn state(context: &RequestContext<RoleServer>) -> Option<String> {
+    if context.meta.get_traceparent().is_some() {
+        return kept(context.meta.get_tracestate()?.to_owned());
+    }
+    state_of_fields(&context.extensions.get::<Parts>()?.headers)
+}
+
+fn state_of_fields(fields: &HeaderMap) -> Option<String> {
+    // Several fields count as one list (section 3.3.1).
+    let states = fields.get_all("tracestate").iter();
+    let states: Option<Vec<&str>> = states.map(|state| state.to_str().ok()).collect();
+    kept(states?.join(","))
+}
+
+fn kept(state: String) -> Option<String> {
+    let printable = |byte: u8| byte == b'\t' || (b' '..=b'~').contains(&byte);
+    let fits = !state.is_empty() && state.len() <= MAX_STATE && state.bytes().all(printable);
+    fits.then_some(state)
 }
 
 /// A number of exactly so many digits, in lower case.
@@ -83,7 +93,7 @@ mod tests {
     #[test]
     fn what_does_not_follow_the_recommendation_was_not_sent() {
         let check = |parent: &str, expect: Option<bool>| {
-            let found = Remote::parse(parent, None);
+            let found = Remote::parse(parent);
             let found = found.map(|remote| {
                 assert_eq!((remote.trace, remote.span), (TRACE, SPAN), "{parent}");
                 remote.sampled
@@ -127,8 +137,7 @@ mod tests {
 
     #[test]
     fn a_state_that_does_not_fit_is_left_out() {
-        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let state = |state: &str| Remote::parse(parent, Some(state)).unwrap().state;
+        let state = |state: &str| kept(state.to_owned());
         assert_eq!(state("rojo=1,congo=2").as_deref(), Some("rojo=1,congo=2"));
         assert_eq!(state(""), None);
         assert_eq!(state("rojo=\u{e9}"), None);
@@ -143,8 +152,8 @@ mod tests {
         fields.append("traceparent", parent.parse().unwrap());
         fields.append("tracestate", "a=1".parse().unwrap());
         fields.append("tracestate", "b=2".parse().unwrap());
-        let found = Remote::of_fields(&fields).unwrap();
-        assert_eq!(found.state.as_deref(), Some("a=1,b=2"));
+        assert_eq!(Remote::of_fields(&fields).unwrap().trace, TRACE);
+        assert_eq!(state_of_fields(&fields).as_deref(), Some("a=1,b=2"));
         fields.append("traceparent", parent.parse().unwrap());
         assert_eq!(Remote::of_fields(&fields), None);
     }

@@ -30,6 +30,10 @@ use self::queue::{Queue, Waiting};
 use super::context::Remote;
 use crate::{Identity, ServeConfig};
 
+/// What the last spans may take at most. The grace is for calls, and may be long: by then these have had
+/// theirs, and whoever stops the server waits no second one for a collector that is gone.
+const LAST_SPANS: Duration = Duration::from_secs(1);
+
 /// Spans that wait to be delivered, when a collector is configured.
 #[derive(Debug)]
 #[must_use]
@@ -45,7 +49,7 @@ struct Delivery {
 
 impl Traces {
     /// Serves, and delivers spans meanwhile. Those that are left are delivered after it, for at most
-    /// `transport.stop_grace`.
+    /// `transport.stop_grace`, and never longer than a second.
     pub async fn delivered_while<T>(self, serving: impl Future<Output = T>) -> T {
         let Some(delivery) = self.0 else {
             return serving.await;
@@ -96,7 +100,7 @@ pub(crate) fn start(
     let delivery = Delivery {
         waiting,
         collector,
-        grace: config.transport.stop_grace,
+        grace: config.transport.stop_grace.min(LAST_SPANS),
     };
     (Some(layer), Traces(Some(delivery)))
 }
@@ -121,13 +125,13 @@ fn describe(identity: Identity) -> Resource {
 }
 
 /// Makes a request part of its caller's trace.
-pub(super) fn adopt(span: &Span, remote: &Remote) {
+pub(super) fn adopt(span: &Span, remote: Remote, state: Option<&str>) {
     let flags = if remote.sampled {
         TraceFlags::SAMPLED
     } else {
         TraceFlags::default()
     };
-    let state = remote.state.as_deref().and_then(|state| state.parse().ok());
+    let state = state.and_then(|state| state.parse().ok());
     let parent = SpanContext::new(
         TraceId::from_bytes(remote.trace.to_be_bytes()),
         SpanId::from_bytes(remote.span.to_be_bytes()),

@@ -1,7 +1,6 @@
 //! The span of a request, named as the OpenTelemetry semantic conventions for MCP say (in development;
 //! read on 23 November 2026). What a caller wrote is no attribute, and neither is what only looks like an id.
 
-use axum::http::request::Parts;
 use mcp_metrics::SPANS;
 use mcp_toolcall::{ToolError, TraceIds};
 use rmcp::RoleServer;
@@ -10,7 +9,7 @@ use rmcp::service::RequestContext;
 use tracing::Span;
 use tracing::field::Empty;
 
-use super::context::Remote;
+use super::context::{self, Remote};
 use super::export;
 
 /// What requests come over.
@@ -59,7 +58,6 @@ impl RequestSpan {
             otel.status_code = Empty,
             mcp.method.name = method,
             mcp.protocol.version = Empty,
-            mcp.session.id = Empty,
             jsonrpc.request.id = Empty,
             network.transport = Empty,
             gen_ai.operation.name = Empty,
@@ -71,8 +69,9 @@ impl RequestSpan {
         if !span.is_disabled() {
             name(&span, method, target());
             describe(&span, transport, context);
-            if let Some(remote) = &remote {
-                export::adopt(&span, remote);
+            if let Some(remote) = remote {
+                let state = context::state(context);
+                export::adopt(&span, remote, state.as_deref());
             }
         }
         let callers = |remote: Remote| TraceIds {
@@ -152,20 +151,13 @@ fn describe(span: &Span, transport: Transport, context: &RequestContext<RoleServ
     }
     let version = context.protocol_version();
     let version = version.as_ref().map(rmcp::model::ProtocolVersion::as_str);
-    if let Some(version) =
-        version.filter(|version| is_made_of(version, 10, |byte| byte.is_ascii_digit()))
-    {
+    if let Some(version) = version.filter(|version| is_date(version)) {
         span.record("mcp.protocol.version", version);
-    }
-    let parts = context.extensions.get::<Parts>();
-    let session = parts.and_then(|parts| parts.headers.get("mcp-session-id")?.to_str().ok());
-    if let Some(session) = session.filter(|id| is_made_of(id, 36, |byte| byte.is_ascii_hexdigit()))
-    {
-        span.record("mcp.session.id", session);
     }
 }
 
-/// Whether a text has that length and nothing in it but such characters and hyphens.
-fn is_made_of(text: &str, length: usize, of: impl Fn(u8) -> bool) -> bool {
-    text.len() == length && text.bytes().all(|byte| byte == b'-' || of(byte))
+/// Whether it is written as versions of the protocol are, `2026-07-28`.
+fn is_date(version: &str) -> bool {
+    let fits = |byte: u8| byte == b'-' || byte.is_ascii_digit();
+    version.len() == 10 && version.bytes().all(fits)
 }

@@ -9,6 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use serde_json::json;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
 
 use super::*;
 use crate::{Effects, Tool, ToolSpec, Topic};
@@ -195,6 +197,14 @@ async fn a_refusal_comes_before_the_cache_and_failures_are_not_kept() {
         ask(&pipeline, "counting", json!({}), &call).await,
         json!({ "runs": 3 })
     );
+}
+
+#[test]
+fn errors_are_logged_under_their_call_whatever_the_level() {
+    let log = tracing_subscriber::registry().with(LevelFilter::ERROR);
+    tracing::subscriber::with_default(log, || {
+        assert!(!span("counting", &someone()).is_disabled());
+    });
 }
 
 #[tokio::test]

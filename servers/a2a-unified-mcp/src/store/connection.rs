@@ -14,8 +14,9 @@ const LOG_BYTES: &str = "16777216";
 /// Memory for pages of one connection, in KiB (`PRAGMA cache_size`, negative).
 const CACHE_KIB: &str = "-4096";
 
-/// The span of a turn of SQLite's in the trace of a call, the wait for it included; named as the
-/// OpenTelemetry semantic conventions for databases say. No statement is shown: it could hold values.
+/// The span of a turn of SQLite's in the trace of a call, the wait for it included. Its attributes have the
+/// names of the OpenTelemetry semantic conventions for databases. No statement is shown: it could hold
+/// values. What failed is told by the span of the request.
 pub(super) fn turn(operation: &'static str) -> Span {
     tracing::trace_span!(
         target: mcp_metrics::SPANS,

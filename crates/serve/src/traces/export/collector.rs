@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HOST, HeaderValue};
-use axum::http::{Request, StatusCode, Uri};
+use axum::http::{Request, Uri};
 use mcp_metrics::SpanFate;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
@@ -85,13 +85,12 @@ impl Collector {
             .body(Body::from(spans))
             .map_err(|error| error.to_string())?;
         let reply = client::exchange(stream, request).await;
-        match reply
-            .map_err(|error| with_causes(&error))?
-            .response
-            .status()
-        {
-            StatusCode::OK => Ok(()),
-            status => Err(format!("it answers {status}")),
+        let reply = reply.map_err(|error| with_causes(&error))?;
+        let status = reply.response.status();
+        if status.is_success() {
+            Ok(())
+        } else {
+            Err(format!("it answers {status}"))
         }
     }
 }
