@@ -112,14 +112,17 @@ sessions() {
         END { print n + 0 }'
 }
 
-# Whether a container serves: a client in it opens a session and asks the server how it is.
+# Whether a container serves: a client in it opens a session and asks the server how it is. How busy or full the
+# machine is says nothing about it.
 serves() {
     docker exec "$1" "$service" health --ready >/dev/null 2>&1 || return 1
-    printf '%s\n' \
+    answer=$(printf '%s\n' \
         '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"blue-green","version":"1"}}}' \
         '{"jsonrpc":"2.0","method":"notifications/initialized"}' \
         '{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"health_check","arguments":{}}}' |
-        docker exec -i "$1" "$service" attach 2>/dev/null | grep -q '"status":"healthy"'
+        docker exec -i "$1" "$service" attach 2>/dev/null) || return 1
+    checks=$(printf '%s\n' "$answer" | grep -Eo '"name":"[a-z_]+","status":"[a-z_]+"') || return 1
+    ! printf '%s\n' "$checks" | grep -Eqv '"name":"(cpu|memory|disk)"|"status":"ok"'
 }
 
 # Waits until all new replicas serve; one that ended, or was started again, never will.
