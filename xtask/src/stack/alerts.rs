@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -13,6 +14,11 @@ use super::images::WATCHERS;
 
 /// From a scrape that fails to Alertmanager; the windows add up to a few seconds.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// For Prometheus to know its Alertmanager again after it was told to read its configuration anew: it looks
+/// every five seconds, and what it has to tell before is lost.
+const DISCOVERY: Duration = Duration::from_secs(7);
+/// What was lost is told again after a minute (`--rules.alert.resend-delay`).
+const TOLD_AGAIN: Duration = Duration::from_secs(90);
 /// How the names of metrics begin.
 const PREFIXES: [&str; 2] = ["mcp_", "process_"];
 /// What a histogram's series are called beside its name.
@@ -91,8 +97,9 @@ pub(super) fn panels_show_something(stack: &Stack<'_>) -> Result<()> {
 /// An alert comes when a server is stopped, and goes when it is started again.
 pub(super) fn come_and_go(stack: &Stack<'_>) -> Result<()> {
     let (container, _) = SERVERS[0];
+    thread::sleep(DISCOVERY);
     stack.engine.ask(&["stop", container])?;
-    let came = until("the alert McpServerDown", PATIENCE, || {
+    let came = until("the alert McpServerDown", TOLD_AGAIN, || {
         Ok(alerts(stack)?.contains("McpServerDown"))
     });
     let came = came.with_context(|| {
